@@ -1,0 +1,19 @@
+//! Restore points for NixOS.
+//!
+//! The layers, each importing only those below it:
+//!
+//! ```text
+//! main → cli → engine → plan → { point, health, learn } → nix
+//!              engine → { vault, system }      system → { nix, point }
+//!        cli → render → { point, plan, health, learn }
+//! ```
+//!
+//! `nix`, `point` and `plan` are pure: no files, processes, clock or
+//! randomness. `system` is the only place with effects on the machine, `vault`
+//! the only one that touches stored content. `ARCHITECTURE.md` has the tour.
+
+pub mod nix;
+pub mod plan;
+pub mod point;
+pub mod system;
+pub mod vault;
