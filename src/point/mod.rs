@@ -1,1 +1,17 @@
-//! (layer point)
+//! What a restore point is: its id, its document, its marks, and how people
+//! name one. Pure: text and values in, values out.
+
+pub mod document;
+pub mod id;
+pub mod marks;
+pub mod path;
+pub mod policy;
+pub mod selector;
+pub mod tree;
+
+pub use document::Point;
+pub use id::PointId;
+pub use marks::Marks;
+pub use path::BytePath;
+pub use policy::Policy;
+pub use selector::Selector;

@@ -1,1 +1,32 @@
-//! (layer system)
+//! Every effect on the machine: paths under one root, files, links, locks,
+//! the clock, and the programs that are run.
+//!
+//! Reads are native; only what changes a profile or a running system goes
+//! through Nix's and NixOS's own programs, behind [`run::Runner`].
+
+#![allow(clippy::disallowed_methods)]
+
+pub mod beneath;
+pub mod clock;
+pub mod durable;
+pub mod error;
+pub mod fault;
+pub mod follow;
+pub mod generations;
+pub mod git;
+pub mod journal;
+pub mod layout;
+pub mod loader;
+pub mod lock;
+pub mod nix_cli;
+pub mod pins;
+pub mod pointers;
+pub mod points;
+pub mod run;
+pub mod store;
+pub mod switch;
+pub mod toplevel;
+pub mod tree;
+
+pub use error::{At, IoError};
+pub use layout::Layout;

@@ -1,0 +1,20 @@
+//! The configuration on its own: browse what points hold of it.
+
+use super::{Engine, EngineError};
+use crate::point::Point;
+use crate::vault::{Entry, Vault};
+
+/// What a point holds of the configuration, by path.
+///
+/// # Errors
+/// When it holds none, or the vault cannot be read.
+pub fn entries(engine: &Engine<'_>, point: &Point) -> Result<Vec<Entry>, EngineError> {
+    let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
+        point: point.id.short_among([]),
+        what: "configuration",
+    })?;
+    let roots: Vec<_> = config.roots.iter().map(|r| r.path.as_path()).collect();
+    let mut entries = engine.vaults()?.config.entries(&config.snapshot)?;
+    entries.retain(|e| roots.iter().any(|r| e.path.starts_with(r)));
+    Ok(entries)
+}

@@ -1,0 +1,336 @@
+//! Taking a restore point: lock → observe and capture → pin → document.
+//!
+//! A crash at any instant leaves a whole point or none. Until the document is
+//! renamed into place nothing is listed; what was written before is found
+//! again through its marker in `inflight/` and cleaned away by the next run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use chrono::{DateTime, Utc};
+
+use super::{Engine, EngineError};
+use crate::point::document::{
+    self, Completeness, Config, ConfigRoot, Incoming, Missing, Point, RootKind, Trigger,
+};
+use crate::point::{BytePath, PointId};
+use crate::system::fault;
+use crate::system::follow::{self, EXCLUDED_NAMES, EXCLUDED_PREFIXES, Sources};
+use crate::system::lock::{Lock, Mode};
+use crate::system::pins::{self, PinError};
+use crate::system::pointers::{self, Observation};
+use crate::system::{IoError, git, points};
+use crate::vault::{CaptureRequest, CaptureRoot, Captured, OnUnreadable, Vault, Vaults};
+
+/// What to take.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Why, in one line.
+    pub reason: String,
+    /// More words.
+    pub description: Option<String>,
+    /// What takes it.
+    pub trigger: Trigger,
+    /// Labels.
+    pub tags: BTreeSet<String>,
+    /// Key–value pairs.
+    pub userdata: BTreeMap<String, String>,
+    /// Whether to capture the configuration.
+    pub config: bool,
+    /// Captured beside what the policy names: logical paths.
+    pub also: Vec<PathBuf>,
+    /// The switch under way.
+    pub incoming: Option<Incoming>,
+}
+
+impl Request {
+    /// A point by hand, of everything.
+    pub fn manual(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            description: None,
+            trigger: Trigger::Manual,
+            tags: BTreeSet::new(),
+            userdata: BTreeMap::new(),
+            config: true,
+            also: Vec::new(),
+            incoming: None,
+        }
+    }
+}
+
+/// A point that was taken.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// Its document.
+    pub point: Point,
+    /// The vault's recovery password, when the vault was made just now.
+    pub recovery_password: Option<String>,
+    /// What is worth knowing and no reason to call the point partial.
+    pub warnings: Vec<String>,
+}
+
+/// Takes a point.
+///
+/// # Errors
+/// Nothing is listed, and nothing but the vault's own files is changed, when
+/// it fails.
+pub fn create(engine: &Engine<'_>, request: &Request) -> Result<Created, EngineError> {
+    points::prepare(engine.layout)?;
+    clean_after_crash(engine)?;
+    let lock = engine.lock(Mode::Shared)?;
+    create_locked(engine, &lock, request)
+}
+
+/// Takes a point under a lock that is already held.
+pub(super) fn create_locked(
+    engine: &Engine<'_>,
+    _lock: &Lock,
+    request: &Request,
+) -> Result<Created, EngineError> {
+    fault::point("create.locked");
+    let vaults = engine.vaults()?;
+    let created = engine.clock.now();
+    let id = engine.clock.new_id(created);
+    points::begin(engine.layout, id)?;
+    fault::point("create.begun");
+    let point = match take(engine, &vaults, request, id, created) {
+        Ok(taken) => taken,
+        Err(error) => {
+            // The error that stopped us is what the user must hear of; what
+            // cannot be cleaned now is cleaned by the next run.
+            let _ = discard(engine, &vaults, id);
+            return Err(error);
+        }
+    };
+    points::end(engine.layout, id)?;
+    fault::point("create.ended");
+    let (point, warnings) = point;
+    Ok(Created { point, recovery_password: vaults.recovery_password, warnings })
+}
+
+fn take(
+    engine: &Engine<'_>,
+    vaults: &Vaults,
+    request: &Request,
+    id: PointId,
+    created: DateTime<Utc>,
+) -> Result<(Point, Vec<String>), EngineError> {
+    let mut missing = Vec::new();
+    let mut warnings = Vec::new();
+    let sources = if request.config { Some(find_sources(engine, request)?) } else { None };
+    // Observing runs beside the capture: neither needs the other.
+    let (observed, captured, roots) = thread::scope(|scope| {
+        let observed = scope.spawn(|| {
+            pointers::observe(engine.layout, engine.profile, request.incoming.clone())
+        });
+        let roots = scope.spawn(|| sources.as_ref().map(|s| describe_roots(engine, s)));
+        let captured = sources.as_ref().map(|s| capture(engine, vaults, s, id, created));
+        (observed.join(), captured.transpose(), roots.join())
+    });
+    let observation = observed.map_err(|_| EngineError::Thread)??;
+    fault::point("create.observed");
+    let captured = captured?;
+    let roots = roots.map_err(|_| EngineError::Thread)?;
+    fault::point("create.captured");
+    let config = match (sources, captured, roots) {
+        (Some(sources), Some(captured), Some(roots)) => {
+            Some(config_part(sources, captured, roots, &mut missing))
+        }
+        _ => None,
+    };
+    let pins = pin(engine, id, &observation, &mut missing, &mut warnings)?;
+    fault::point("create.pinned");
+    let known_good = is_known_good(engine, &observation)?;
+    let point = Point {
+        version: document::VERSION,
+        id,
+        created,
+        host: observation.host,
+        machine_id: observation.machine_id,
+        reason: request.reason.clone(),
+        description: request.description.clone(),
+        trigger: request.trigger.clone(),
+        tags: request.tags.clone(),
+        userdata: request.userdata.clone(),
+        system: observation.system,
+        health: None,
+        issues: Vec::new(),
+        config,
+        state: BTreeMap::new(),
+        pins,
+        known_good,
+        completeness: Completeness::from_missing(missing),
+    };
+    points::store(engine.layout, &point)?;
+    fault::point("create.documented");
+    Ok((point, warnings))
+}
+
+fn find_sources(engine: &Engine<'_>, request: &Request) -> Result<Sources, IoError> {
+    let mut paths = engine.policy.config_paths.clone();
+    paths.extend(request.also.iter().cloned());
+    follow::sources(engine.layout, &paths)
+}
+
+fn describe_roots(engine: &Engine<'_>, sources: &Sources) -> Vec<ConfigRoot> {
+    let describe = |root: &follow::Root| {
+        let dir = match root.kind {
+            RootKind::Directory => Some(root.path.as_path()),
+            RootKind::File => root.path.parent(),
+            RootKind::Symlink | RootKind::Absent => None,
+        };
+        ConfigRoot {
+            path: BytePath(root.path.clone()),
+            kind: root.kind,
+            git: dir.and_then(|dir| git::fact(engine.layout, engine.runner, dir)),
+        }
+    };
+    sources.roots.iter().map(describe).collect()
+}
+
+fn capture(
+    engine: &Engine<'_>,
+    vaults: &Vaults,
+    sources: &Sources,
+    id: PointId,
+    time: DateTime<Utc>,
+) -> Result<Captured, EngineError> {
+    let present = sources.roots.iter().filter(|r| r.kind != RootKind::Absent);
+    let request = CaptureRequest {
+        tag: id.to_string(),
+        host: pointers::host(engine.layout),
+        time,
+        roots: present
+            .map(|r| CaptureRoot { disk: engine.layout.real(&r.path), logical: r.path.clone() })
+            .collect(),
+        exclude_names: EXCLUDED_NAMES.iter().map(Into::into).collect(),
+        exclude_prefixes: EXCLUDED_PREFIXES.iter().map(Into::into).collect(),
+        exclude_paths: own_state(engine).into_iter().collect(),
+        on_unreadable: OnUnreadable::Record,
+        parent: None,
+    };
+    Ok(vaults.config.capture(&request)?)
+}
+
+/// The state directory as a logical path, when it lies under the root: it
+/// never captures itself.
+pub(super) fn own_state(engine: &Engine<'_>) -> Option<PathBuf> {
+    let inside = engine.layout.state().strip_prefix(engine.layout.root()).ok()?;
+    Some(Path::new("/").join(inside))
+}
+
+fn config_part(
+    sources: Sources,
+    captured: Captured,
+    roots: Vec<ConfigRoot>,
+    missing: &mut Vec<Missing>,
+) -> Config {
+    missing.extend(sources.missing);
+    missing.extend(
+        captured
+            .unreadable
+            .into_iter()
+            .map(|u| Missing { what: BytePath(u.path), why: u.reason }),
+    );
+    missing.extend(
+        captured.skipped.into_iter().map(|s| Missing { what: BytePath(s.path), why: s.reason }),
+    );
+    Config {
+        roots,
+        files: captured.files,
+        bytes: captured.bytes,
+        hash: captured.content_hash.unwrap_or_default(),
+        tree: captured.tree,
+        snapshot: captured.snapshot,
+        followed: sources.followed.into_iter().map(BytePath).collect(),
+        unfollowed: sources.unfollowed,
+        excluded: captured.excluded.into_iter().map(BytePath).collect(),
+    }
+}
+
+/// Pins every toplevel the point names. A user who may not write roots gets a
+/// warning; anything else that is not pinned makes the point partial.
+fn pin(
+    engine: &Engine<'_>,
+    id: PointId,
+    observation: &Observation,
+    missing: &mut Vec<Missing>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<document::Pin>, EngineError> {
+    let toplevels = observation.system.toplevels();
+    if toplevels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pinned = match pins::pin(engine.layout, id, toplevels) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            warnings.push(
+                "the system is not pinned: only root may add garbage-collector roots".to_owned(),
+            );
+            return Ok(Vec::new());
+        }
+        other => other?,
+    };
+    for (path, error) in pinned.failed {
+        match &error {
+            PinError::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                warnings.push(format!("{path} is not pinned: {error}"));
+            }
+            _ => missing.push(Missing {
+                what: PathBuf::from(path.to_absolute_path()).into(),
+                why: error.to_string(),
+            }),
+        }
+    }
+    Ok(pinned.pins)
+}
+
+/// Whether an earlier point that held the running system was marked good.
+/// Only marked points are looked at, so this costs nothing as a rule.
+fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool, EngineError> {
+    let Some(current) = &observation.system.current else { return Ok(false) };
+    Ok(points::marked_points(engine.layout)?
+        .iter()
+        .any(|(point, marks)| marks.is_good() && point.system.current.as_ref() == Some(current)))
+}
+
+/// Removes everything of a point that has no document.
+fn discard(engine: &Engine<'_>, vaults: &Vaults, id: PointId) -> Result<(), EngineError> {
+    if points::exists(engine.layout, id) {
+        return Ok(points::end(engine.layout, id)?);
+    }
+    pins::unpin(engine.layout, id)?;
+    let tag = id.to_string();
+    let snapshots = vaults.config.snapshots()?.good;
+    let ours: Vec<String> =
+        snapshots.into_iter().filter(|s| s.tag == tag).map(|s| s.id).collect();
+    vaults.config.forget(&ours)?;
+    Ok(points::end(engine.layout, id)?)
+}
+
+/// Cleans away what dead processes left, when nobody else is at work; what is
+/// not cleaned now is cleaned another time.
+pub(super) fn clean_after_crash(engine: &Engine<'_>) -> Result<(), EngineError> {
+    if points::inflight(engine.layout)?.is_empty() {
+        return Ok(());
+    }
+    match Lock::try_alone(engine.layout.state())? {
+        Some(lock) => clean_locked(engine, &lock),
+        None => Ok(()),
+    }
+}
+
+/// Cleans away what dead processes left. Nobody else holds the lock.
+pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<(), EngineError> {
+    points::sweep(engine.layout)?;
+    let left = points::inflight(engine.layout)?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let vaults = engine.vaults()?;
+    for id in left {
+        discard(engine, &vaults, id)?;
+    }
+    Ok(())
+}

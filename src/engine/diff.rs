@@ -1,0 +1,294 @@
+//! Comparing two points, or a point and now.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Engine, EngineError, apply};
+use crate::nix::closure::{self, ClosureDiff};
+use crate::nix::store_path::StorePath;
+use crate::plan::text_diff::{self, FileDiff, Side};
+use crate::plan::tree_diff::{self, Change, Tree, What};
+use crate::point::document::{Point, RootKind, StateSet};
+use crate::point::tree::Kind;
+use crate::point::{BytePath, Selector};
+use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
+use crate::system::tree::{self, Leave};
+use crate::system::{pointers, store};
+use crate::vault::{Entry, EntryKind, Vault, Vaults};
+
+/// One side of a comparison.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// A restore point.
+    Point(Box<Point>),
+    /// The machine as it is.
+    Now,
+}
+
+impl End {
+    /// How it is called in headers.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Point(point) => point.id.short_among([]),
+            Self::Now => "now".to_owned(),
+        }
+    }
+}
+
+/// What differs between two ends.
+#[derive(Debug)]
+pub struct Diff {
+    /// Names of the ends.
+    pub labels: (String, String),
+    /// The systems; absent when one end has none.
+    pub system: Option<SystemDiff>,
+    /// Changed configuration files, by path.
+    pub config: Vec<FileChange>,
+    /// State sets that differ: name, bytes before and after.
+    pub state: BTreeMap<String, (Option<u64>, Option<u64>)>,
+}
+
+impl Diff {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.system.as_ref().is_none_or(|s| s.from == s.to)
+            && self.config.is_empty()
+            && self.state.is_empty()
+    }
+}
+
+/// How two systems differ.
+#[derive(Debug)]
+pub struct SystemDiff {
+    /// Toplevel before.
+    pub from: StorePath,
+    /// Toplevel after.
+    pub to: StorePath,
+    /// Packages; absent when the store cannot say, see `note`.
+    pub closure: Option<ClosureDiff>,
+    /// Why there is no package list.
+    pub note: Option<String>,
+}
+
+/// A changed configuration file.
+#[derive(Debug)]
+pub struct FileChange {
+    /// Absolute logical path.
+    pub path: BytePath,
+    /// What changed.
+    pub what: What,
+    /// The text difference, for files whose content differs.
+    pub text: Option<FileDiff>,
+}
+
+/// The end a selector names; `now` is the machine.
+///
+/// # Errors
+/// No such point.
+pub fn end(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<End, EngineError> {
+    match selector {
+        Some(selector) => Ok(End::Point(Box::new(engine.select(selector)?))),
+        None => Ok(End::Now),
+    }
+}
+
+/// Compares two ends.
+///
+/// # Errors
+/// When the vault or the files cannot be read.
+pub fn diff(engine: &Engine<'_>, from: &End, to: &End) -> Result<Diff, EngineError> {
+    let vaults = engine.vaults()?;
+    Ok(Diff {
+        labels: (from.label(), to.label()),
+        system: system(engine, from, to)?,
+        config: config(engine, &vaults, from, to)?,
+        state: state(from, to),
+    })
+}
+
+fn toplevel(engine: &Engine<'_>, end: &End) -> Result<Option<StorePath>, EngineError> {
+    Ok(match end {
+        End::Point(point) => point.system.target().cloned(),
+        End::Now => pointers::observe(engine.layout, engine.profile, None)?.system.target().cloned(),
+    })
+}
+
+fn system(engine: &Engine<'_>, from: &End, to: &End) -> Result<Option<SystemDiff>, EngineError> {
+    let (Some(from), Some(to)) = (toplevel(engine, from)?, toplevel(engine, to)?) else {
+        return Ok(None);
+    };
+    if from == to {
+        return Ok(Some(SystemDiff { from, to, closure: None, note: None }));
+    }
+    let read = |path: &StorePath| store::closure(engine.layout, engine.runner, path);
+    let (closure, note) = match (read(&from), read(&to)) {
+        (Ok(before), Ok(after)) => (Some(closure::diff(&before, &after)), None),
+        (Err(e), _) | (_, Err(e)) => (None, Some(e.to_string())),
+    };
+    Ok(Some(SystemDiff { from, to, closure, note }))
+}
+
+/// One end's configuration: the listing, and how to read a file of it.
+struct Files<'a> {
+    engine: &'a Engine<'a>,
+    vault: &'a dyn Vault,
+    tree: Tree,
+    entries: Option<BTreeMap<PathBuf, Entry>>,
+}
+
+impl Files<'_> {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+        if !self.tree.get(path).is_some_and(|n| matches!(n.kind, Kind::File { .. })) {
+            return Ok(None);
+        }
+        match &self.entries {
+            Some(entries) => {
+                let Some(entry) = entries.get(path) else { return Ok(None) };
+                let mut bytes = Vec::new();
+                self.vault.read(entry, &mut bytes)?;
+                Ok(Some(bytes))
+            }
+            None => Ok(Some(tree::read(&self.engine.layout.real(path))?)),
+        }
+    }
+}
+
+fn roots_of(end: &End) -> Vec<&Path> {
+    match end {
+        End::Point(point) => point
+            .config
+            .iter()
+            .flat_map(|c| &c.roots)
+            .filter(|r| r.kind != RootKind::Absent)
+            .map(|r| r.path.as_path())
+            .collect(),
+        End::Now => Vec::new(),
+    }
+}
+
+fn files<'a>(
+    engine: &'a Engine<'a>,
+    vaults: &'a Vaults,
+    end: &End,
+    roots: &[PathBuf],
+) -> Result<Files<'a>, EngineError> {
+    let vault: &dyn Vault = &*vaults.config;
+    let relative = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
+    let mut nodes = BTreeMap::new();
+    let mut entries = None;
+    match end {
+        End::Point(point) => {
+            let mut captured = BTreeMap::new();
+            if let Some(config) = &point.config {
+                for entry in vault.entries(&config.snapshot)? {
+                    let path = relative(&entry.path);
+                    if roots_of(end).iter().any(|r| entry.path.starts_with(r)) {
+                        nodes.insert(path.clone(), apply::node_of(vault, &path, &entry)?);
+                    }
+                    captured.insert(path, entry);
+                }
+            }
+            entries = Some(captured);
+        }
+        End::Now => {
+            let leave =
+                Leave { names: EXCLUDED_NAMES, prefixes: EXCLUDED_PREFIXES, paths: &[] };
+            for root in roots {
+                let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;
+                nodes.extend(listing.nodes.into_iter().map(|n| (n.path.clone(), n)));
+            }
+        }
+    }
+    let tree = apply::rooted(nodes, Path::new("/"))?;
+    Ok(Files { engine, vault, tree, entries })
+}
+
+fn config(
+    engine: &Engine<'_>,
+    vaults: &Vaults,
+    from: &End,
+    to: &End,
+) -> Result<Vec<FileChange>, EngineError> {
+    let mut roots: Vec<PathBuf> =
+        roots_of(from).into_iter().chain(roots_of(to)).map(Path::to_owned).collect();
+    roots.sort();
+    roots.dedup();
+    let before = files(engine, vaults, from, &roots)?;
+    let after = files(engine, vaults, to, &roots)?;
+    let labels = (from.label(), to.label());
+    tree_diff::compare(&before.tree, &after.tree, &tree_diff::Scope::all())
+        .into_iter()
+        .map(|change| file_change(&before, &after, change, &labels))
+        .collect()
+}
+
+fn file_change(
+    before: &Files<'_>,
+    after: &Files<'_>,
+    change: Change,
+    labels: &(String, String),
+) -> Result<FileChange, EngineError> {
+    let path = Path::new("/").join(&change.path);
+    let text = if apply::changes_content(&change) {
+        let (old, new) = (before.read(&change.path)?, after.read(&change.path)?);
+        match (&old, &new) {
+            (None, None) => None,
+            _ => Some(text_diff::diff(
+                Side { path: &path, label: &labels.0, bytes: old.as_deref() },
+                Side { path: &path, label: &labels.1, bytes: new.as_deref() },
+            )),
+        }
+    } else {
+        None
+    };
+    Ok(FileChange { path: path.into(), what: change.what, text })
+}
+
+fn state(from: &End, to: &End) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
+    let empty = BTreeMap::new();
+    let sets = |end| -> &BTreeMap<String, StateSet> {
+        match end {
+            &End::Point(ref point) => &point.state,
+            End::Now => &empty,
+        }
+    };
+    // Now has no captured state to compare with.
+    if matches!(to, End::Now) {
+        return BTreeMap::new();
+    }
+    let (before, after) = (sets(from), sets(to));
+    before
+        .keys()
+        .chain(after.keys())
+        .filter(|name| before.get(*name).map(|s| &s.snapshot) != after.get(*name).map(|s| &s.snapshot))
+        .map(|name| {
+            let bytes = |sets: &BTreeMap<String, StateSet>| sets.get(name).map(|s| s.bytes);
+            (name.clone(), (bytes(before), bytes(after)))
+        })
+        .collect()
+}
+
+/// The content of one captured file.
+///
+/// # Errors
+/// When the point has no such file, or the vault cannot be read.
+pub fn cat(
+    engine: &Engine<'_>,
+    point: &Point,
+    path: &Path,
+    out: &mut dyn std::io::Write,
+) -> Result<(), EngineError> {
+    let short = point.id.short_among([]);
+    let config = point
+        .config
+        .as_ref()
+        .ok_or(EngineError::NotHeld { point: short.clone(), what: "configuration" })?;
+    let vaults = engine.vaults()?;
+    let entry = vaults
+        .config
+        .entries(&config.snapshot)?
+        .into_iter()
+        .find(|e| e.path == path && matches!(e.kind, EntryKind::File { .. }))
+        .ok_or(EngineError::NoSuchPath { point: short, path: path.to_owned() })?;
+    Ok(vaults.config.read(&entry, out)?)
+}

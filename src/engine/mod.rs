@@ -1,0 +1,97 @@
+//! Where a verb happens: observe → plan → journal → execute → verify.
+//!
+//! The engine never sees the command line. It gets everything it works with
+//! in one [`Engine`] and gives back values that the command line presents.
+
+mod apply;
+pub mod config;
+pub mod create;
+pub mod diff;
+pub mod error;
+pub mod generations;
+pub mod marks;
+pub mod prune;
+pub mod restore;
+pub mod status;
+pub mod undo;
+pub mod verify;
+
+use std::time::Duration;
+
+use crate::point::selector::Here;
+use crate::point::{Point, Policy, Selector};
+use crate::system::clock::Clock;
+use crate::system::lock::{Lock, Mode};
+use crate::system::points::{self, Catalogue};
+use crate::system::run::Runner;
+use crate::system::{Layout, journal, pointers};
+use crate::vault::{self, Vaults};
+
+pub use error::EngineError;
+
+/// Everything a verb works with.
+pub struct Engine<'a> {
+    /// Where things are.
+    pub layout: &'a Layout,
+    /// What to capture and keep.
+    pub policy: &'a Policy,
+    /// Time and ids.
+    pub clock: &'a dyn Clock,
+    /// Runs programs.
+    pub runner: &'a dyn Runner,
+    /// How long to wait for the lock.
+    pub patience: Duration,
+    /// Name of the system profile.
+    pub profile: &'a str,
+}
+
+impl Engine<'_> {
+    fn lock(&self, mode: Mode) -> Result<Lock, EngineError> {
+        points::prepare(self.layout)?;
+        Ok(Lock::take(self.layout.state(), mode, self.patience)?)
+    }
+
+    /// The lock alone, for changes that need every restore to have ended.
+    fn lock_to_change(&self) -> Result<Lock, EngineError> {
+        let lock = self.lock(Mode::Exclusive)?;
+        match journal::unfinished(self.layout)? {
+            Some(entry) => Err(EngineError::Unfinished(Box::new(entry))),
+            None => Ok(lock),
+        }
+    }
+
+    fn vaults(&self) -> Result<Vaults, EngineError> {
+        Ok(vault::open(&self.layout.vault())?)
+    }
+
+    /// All points with their marks.
+    ///
+    /// # Errors
+    /// When the state directory cannot be listed.
+    pub fn catalogue(&self) -> Result<Catalogue, EngineError> {
+        Ok(points::catalogue(self.layout)?)
+    }
+
+    /// The point a selector names.
+    ///
+    /// # Errors
+    /// When it names none, or several.
+    pub fn select(&self, selector: &Selector) -> Result<Point, EngineError> {
+        let catalogue = self.catalogue()?;
+        self.select_in(&catalogue, selector).cloned()
+    }
+
+    /// The point a selector names in a catalogue that was read already.
+    ///
+    /// # Errors
+    /// When it names none, or several.
+    pub fn select_in<'c>(
+        &self,
+        catalogue: &'c Catalogue,
+        selector: &Selector,
+    ) -> Result<&'c Point, EngineError> {
+        let (booted, current) = (pointers::booted(self.layout), pointers::current(self.layout));
+        let here = Here { booted: booted.as_ref(), current: current.as_ref() };
+        Ok(selector.resolve(&catalogue.points, here)?)
+    }
+}

@@ -1,0 +1,225 @@
+//! Letting old points go: plan, then document, roots and content, in that
+//! order, so that a crash leaves a point whole or gone.
+
+use chrono::{DateTime, Utc};
+
+use super::{Engine, EngineError, create};
+use crate::plan::prune::{self as planner, Item, Policy, Protection, PrunePlan};
+use crate::point::document::Trigger;
+use crate::point::policy::Keep;
+use crate::point::{Marks, Point, PointId};
+use crate::system::points::Catalogue;
+use crate::system::{fault, generations, journal, loader, pins, pointers, points};
+use crate::vault::{PruneStats, Vault};
+
+/// What a prune did.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Points removed.
+    pub removed: Vec<PointId>,
+    /// Points that could not be removed, and why; they never stop the rest.
+    pub failed: Vec<(PointId, String)>,
+    /// Bytes the vault takes before and after.
+    pub vault: PruneStats,
+}
+
+/// Turns keep rules into the planner's.
+///
+/// # Errors
+/// A `keep-within` that is no duration.
+pub fn rules(keep: &Keep) -> Result<Policy, EngineError> {
+    Ok(Policy {
+        keep_last: keep.keep_last,
+        keep_hourly: keep.keep_hourly,
+        keep_daily: keep.keep_daily,
+        keep_weekly: keep.keep_weekly,
+        keep_monthly: keep.keep_monthly,
+        keep_yearly: keep.keep_yearly,
+        keep_within: keep.keep_within.as_deref().map(planner::parse_duration).transpose()?,
+        keep_tags: keep.keep_tags.clone(),
+        min_age: chrono::Duration::zero(),
+    })
+}
+
+/// Plans which points go. Nothing is changed.
+///
+/// # Errors
+/// A policy that keeps nothing.
+pub fn plan(engine: &Engine<'_>, keep: &Keep) -> Result<(Catalogue, PrunePlan), EngineError> {
+    let catalogue = engine.catalogue()?;
+    let items = items(engine, &catalogue)?;
+    let plan = planner::plan(&items, &rules(keep)?, engine.clock.now(), None)?;
+    Ok((catalogue, plan))
+}
+
+fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, EngineError> {
+    let all = &catalogue.points;
+    let latest_good = all.iter().rev().find(|(_, m)| m.is_good()).map(|(p, _)| p.id);
+    let needed = needed_by_journal(engine)?;
+    let newest_of = |wanted: Option<crate::nix::store_path::StorePath>| {
+        wanted.and_then(|w| {
+            all.iter().rev().map(|(p, _)| p).find(|p| p.system.current.as_ref() == Some(&w))
+        })
+    };
+    let holders = [
+        (newest_of(pointers::booted(engine.layout)), Protection::Booted),
+        (newest_of(pointers::current(engine.layout)), Protection::Current),
+        (newest_of(loader::default(engine.layout)), Protection::Default),
+    ];
+    let item = |(point, marks): &(Point, Marks)| {
+        let mut protected = Vec::new();
+        if marks.is_pinned() {
+            protected.push(Protection::Pinned);
+        }
+        if latest_good == Some(point.id) {
+            protected.push(Protection::LatestGood);
+        }
+        if needed.contains(&point.id) {
+            protected.push(Protection::Running);
+        }
+        protected.extend(
+            holders.iter().filter(|(p, _)| p.is_some_and(|p| p.id == point.id)).map(|(_, why)| *why),
+        );
+        if all.len() == 1 {
+            protected.push(Protection::OnlyPoint);
+        }
+        Item {
+            key: point.id.to_string(),
+            created: point.created,
+            tags: point.tags.clone(),
+            trigger: point.trigger.to_string(),
+            protected,
+            pair: None,
+            bytes: None,
+        }
+    };
+    Ok(all.iter().map(item).collect())
+}
+
+/// Points an unfinished restore needs, and the undo point of the last one.
+fn needed_by_journal(engine: &Engine<'_>) -> Result<Vec<PointId>, EngineError> {
+    let entries = journal::read(engine.layout)?;
+    let running = entries.iter().filter(|e| e.state == journal::State::Running);
+    let last = entries.iter().rev().find(|e| e.state == journal::State::Done);
+    let mut ids = Vec::new();
+    for entry in running {
+        ids.push(entry.undo_point);
+        if let journal::Goal::Point(id) = entry.goal {
+            ids.push(id);
+        }
+    }
+    ids.extend(last.map(|e| e.undo_point));
+    Ok(ids)
+}
+
+/// Prunes by these rules.
+///
+/// # Errors
+/// A policy that keeps nothing; no lock; a damaged vault. One point that
+/// cannot be removed is reported and does not stop the others.
+pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), EngineError> {
+    let lock = engine.lock_to_change()?;
+    create::clean_locked(engine, &lock)?;
+    fault::point("prune.locked");
+    let (catalogue, plan) = plan(engine, keep)?;
+    let mut pruned = Pruned::default();
+    let mut snapshots = Vec::new();
+    for (point, _) in &catalogue.points {
+        if plan.removed().any(|key| key == point.id.to_string()) {
+            match remove(engine, point) {
+                Ok(()) => {
+                    snapshots.extend(point.config.as_ref().map(|c| c.snapshot.clone()));
+                    pruned.removed.push(point.id);
+                }
+                Err(e) => pruned.failed.push((point.id, e.to_string())),
+            }
+        }
+    }
+    fault::point("prune.documents-removed");
+    if pruned.removed.is_empty() {
+        return Ok((plan, pruned));
+    }
+    let vaults = engine.vaults()?;
+    let forgotten = vaults.config.forget(&snapshots)?;
+    for (snapshot, error) in forgotten.failed {
+        let owner = catalogue.points.iter().map(|(p, _)| p).find(|p| {
+            p.config.as_ref().is_some_and(|c| c.snapshot == snapshot)
+        });
+        if let Some(owner) = owner {
+            pruned.failed.push((owner.id, error.to_string()));
+        }
+    }
+    fault::point("prune.forgotten");
+    pruned.vault = vaults.config.prune()?;
+    fault::point("prune.vault-pruned");
+    for id in &pruned.removed {
+        points::end(engine.layout, *id)?;
+    }
+    Ok((plan, pruned))
+}
+
+/// Removes a point's document and roots. Its marker stays until its content
+/// is gone too.
+fn remove(engine: &Engine<'_>, point: &Point) -> Result<(), EngineError> {
+    points::begin(engine.layout, point.id)?;
+    points::remove(engine.layout, point.id)?;
+    fault::point("prune.document-removed");
+    pins::unpin(engine.layout, point.id)?;
+    fault::point("prune.unpinned");
+    Ok(())
+}
+
+/// Plans which generations of the profile go. Booted, running, default and
+/// current ones always stay.
+///
+/// # Errors
+/// A policy that keeps nothing; a profile that cannot be read.
+pub fn plan_generations(engine: &Engine<'_>, keep: &Keep) -> Result<PrunePlan, EngineError> {
+    let profile = generations::read(engine.layout, engine.profile)?;
+    let held = [
+        (pointers::booted(engine.layout), Protection::Booted),
+        (pointers::current(engine.layout), Protection::Current),
+        (loader::default(engine.layout), Protection::Default),
+    ];
+    // A running specialisation keeps its parent's generation.
+    let parent = held[1].0.as_ref().and_then(|running| {
+        generations::specialisation_of(engine.layout, &profile, running).map(|(_, parent)| parent)
+    });
+    let items: Vec<Item> = profile
+        .generations
+        .iter()
+        .map(|g| {
+            let mut protected: Vec<Protection> = held
+                .iter()
+                .filter(|(path, _)| path.as_ref() == Some(&g.toplevel))
+                .map(|(_, why)| *why)
+                .collect();
+            if profile.current == Some(g.number) {
+                protected.push(Protection::ProfileCurrent);
+            }
+            if parent.as_ref() == Some(&g.toplevel) && !protected.contains(&Protection::Current) {
+                protected.push(Protection::Current);
+            }
+            Item {
+                key: format!("{:020}", g.number),
+                created: g.date,
+                tags: std::collections::BTreeSet::new(),
+                trigger: Trigger::Manual.to_string(),
+                protected,
+                pair: None,
+                bytes: None,
+            }
+        })
+        .collect();
+    Ok(planner::plan(&items, &rules(keep)?, engine.clock.now(), None)?)
+}
+
+/// The generation number in a decision's key.
+pub fn generation_of(key: &str) -> u64 {
+    key.parse().unwrap_or(0)
+}
+
+/// When each generation was made, for showing a plan.
+pub fn date_of(profile: &generations::Profile, number: u64) -> Option<DateTime<Utc>> {
+    profile.number(number).map(|g| g.date)
+}

@@ -1,0 +1,371 @@
+//! Bringing a point back: plan → undo point → journal → execute → verify.
+//!
+//! Executing is convergent: it makes the machine like the point, whatever it
+//! is like now. So an interrupted restore is resumed by running it again, and
+//! aborted by restoring the undo point in the same way.
+
+use std::path::PathBuf;
+
+use super::apply::{self, RootPlan};
+use super::create::{self, Request};
+use super::{Engine, EngineError};
+use crate::nix::store_path::StorePath;
+use crate::plan::restore::{ProfileMove, SystemPlan, plan_system};
+use crate::point::document::{System, Trigger};
+use crate::point::{Point, Selector};
+use crate::system::journal::{self, Entry, Scope, State};
+use crate::system::lock::Lock;
+use crate::system::toplevel::Reader;
+use crate::system::{fault, generations, nix_cli, pointers, store, switch};
+use crate::vault::Vaults;
+
+/// What is to be brought back.
+#[derive(Clone, Debug)]
+pub enum Goal {
+    /// A restore point.
+    Point(Box<Point>),
+    /// A system alone, by its store path: no point need hold it.
+    Toplevel(StorePath),
+}
+
+impl Goal {
+    /// How people call it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Point(point) => point.id.short_among([]),
+            Self::Toplevel(path) => path.name().to_owned(),
+        }
+    }
+
+    /// The restore point, when it is one.
+    pub fn point(&self) -> Option<&Point> {
+        match self {
+            Self::Point(point) => Some(point),
+            Self::Toplevel(_) => None,
+        }
+    }
+
+    fn system(&self) -> System {
+        match self {
+            Self::Point(point) => point.system.clone(),
+            Self::Toplevel(path) => System { current: Some(path.clone()), ..System::default() },
+        }
+    }
+
+    fn journalled(&self) -> journal::Goal {
+        match self {
+            Self::Point(point) => journal::Goal::Point(point.id),
+            Self::Toplevel(path) => journal::Goal::Toplevel(path.clone()),
+        }
+    }
+}
+
+/// What a restore would do. Making one changes nothing.
+pub struct Plan {
+    /// What to bring back.
+    pub goal: Goal,
+    /// What of it.
+    pub scope: Scope,
+    /// The system part; absent when not asked for.
+    pub system: Option<SystemPlan>,
+    /// The configuration part, root by root.
+    pub roots: Vec<RootPlan>,
+    /// Worth knowing before saying yes.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Whether everything is already as the point has it.
+    pub fn is_empty(&self) -> bool {
+        self.system.as_ref().is_none_or(SystemPlan::is_empty)
+            && self.roots.iter().all(|r| r.changes.is_empty())
+    }
+}
+
+/// What a restore did.
+#[derive(Debug)]
+pub struct Restored {
+    /// What was brought back.
+    pub goal: Goal,
+    /// The point that undoes it.
+    pub undo: Point,
+    /// Files, folders and links changed.
+    pub changed: usize,
+    /// The generation the profile points to now.
+    pub generation: Option<u64>,
+    /// Whether the running system was switched.
+    pub activated: bool,
+    /// Worth knowing.
+    pub warnings: Vec<String>,
+}
+
+/// Plans a restore of the point `selector` names.
+///
+/// # Errors
+/// No such point; a part it does not hold; a system that is gone; rights that
+/// are lacking. Nothing is changed.
+pub fn plan(
+    engine: &Engine<'_>,
+    selector: &Selector,
+    scope: &Scope,
+) -> Result<Plan, EngineError> {
+    plan_goal(engine, Goal::Point(Box::new(engine.select(selector)?)), scope)
+}
+
+/// Plans a restore of a goal at hand.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan, EngineError> {
+    let mut warnings = Vec::new();
+    let system = if scope.generation {
+        Some(system_plan(engine, &goal, scope, &mut warnings)?)
+    } else {
+        None
+    };
+    let roots = match goal.point() {
+        Some(point) if scope.config => apply::plan(engine, &engine.vaults()?, point, scope)?,
+        _ => Vec::new(),
+    };
+    if let Some(point) = goal.point().filter(|p| scope.config && !p.is_complete()) {
+        warnings.push(format!(
+            "the point is partial: {} item(s) were not captured and stay as they are",
+            point.completeness.missing().len()
+        ));
+    }
+    Ok(Plan { goal, scope: scope.clone(), system, roots, warnings })
+}
+
+fn system_plan(
+    engine: &Engine<'_>,
+    goal: &Goal,
+    scope: &Scope,
+    warnings: &mut Vec<String>,
+) -> Result<SystemPlan, EngineError> {
+    let short = goal.label();
+    let system = goal.system();
+    let target = system
+        .target()
+        .ok_or(EngineError::NotHeld { point: short.clone(), what: "system" })?;
+    if !store::is_valid(engine.layout, target)? {
+        return Err(EngineError::ToplevelGone { point: short, toplevel: target.clone() });
+    }
+    let profile = generations::read(engine.layout, engine.profile)?;
+    let now = pointers::current(engine.layout);
+    let plan = plan_system(
+        &system,
+        &profile_view(&profile),
+        now.as_ref(),
+        switch::can_switch(engine.layout, target),
+        scope.activation.action(),
+    )
+    .ok_or(EngineError::NotHeld { point: short, what: "system" })?;
+    if plan.activate.is_none() && !plan.is_empty() {
+        warnings.push(
+            "no running NixOS here: the profile moves, nothing is activated until the next boot"
+                .to_owned(),
+        );
+    }
+    let boots = Reader::new(engine.layout).facts(target).kernel_version;
+    if let (Some(running), Some(target)) = (pointers::running_kernel(engine.layout), boots)
+        && running != target
+        && plan.activate.is_some()
+    {
+        warnings.push(format!("kernel {target} runs only after a reboot"));
+    }
+    Ok(plan)
+}
+
+fn profile_view(profile: &generations::Profile) -> crate::plan::restore::ProfileView {
+    crate::plan::restore::ProfileView {
+        generations: profile.generations.iter().map(|g| (g.number, g.toplevel.clone())).collect(),
+        current: profile.current,
+    }
+}
+
+/// Carries a plan out: takes the undo point, journals, restores, verifies.
+///
+/// # Errors
+/// Before the journal is written nothing has changed; after it, `resume` and
+/// `abort` know what to do.
+pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, EngineError> {
+    check_rights(engine, &plan)?;
+    create::clean_after_crash(engine)?;
+    let lock = engine.lock_to_change()?;
+    let undo = undo_point(engine, &lock, &plan, verb)?;
+    fault::point("restore.undo-point");
+    // The machine may have changed since the plan was shown; the undo point
+    // holds it as it is now, and so must the plan.
+    let plan = plan_goal(engine, plan.goal, &plan.scope)?;
+    let started = engine.clock.now();
+    let mut entry = Entry {
+        version: journal::VERSION,
+        id: engine.clock.new_id(started),
+        started,
+        verb: verb.to_owned(),
+        goal: plan.goal.journalled(),
+        undo_point: undo.id,
+        scope: plan.scope.clone(),
+        state: State::Running,
+    };
+    journal::store(engine.layout, &entry)?;
+    fault::point("restore.journalled");
+    let restored = converge(engine, &lock, plan, undo)?;
+    entry.state = State::Done;
+    journal::store(engine.layout, &entry)?;
+    Ok(restored)
+}
+
+/// The point that undoes this restore: what is there now, of all that the
+/// restored point touches.
+fn undo_point(
+    engine: &Engine<'_>,
+    lock: &Lock,
+    plan: &Plan,
+    verb: &str,
+) -> Result<Point, EngineError> {
+    let mut request = Request::manual(format!("before {verb} of {}", plan.goal.label()));
+    request.trigger = Trigger::PreRestore;
+    request.also = plan.roots.iter().map(|r| r.root.path.0.clone()).collect();
+    let created = create::create_locked(engine, lock, &request)?;
+    let changed: Vec<PathBuf> =
+        plan.roots.iter().flat_map(|r| r.changed_paths().collect::<Vec<_>>()).collect();
+    let missing: Vec<_> = created
+        .point
+        .completeness
+        .missing()
+        .iter()
+        .filter(|m| {
+            let path = m.what.as_path();
+            changed.iter().any(|c| c.starts_with(path) || path.starts_with(c))
+        })
+        .collect();
+    if !missing.is_empty() {
+        let what = missing.iter().map(|m| format!("{} ({})", m.what, m.why)).collect::<Vec<_>>();
+        return Err(EngineError::NotAllowed {
+            uid: rustix::process::geteuid().as_raw(),
+            what: format!("reading {} for the undo point", what.join(", ")),
+        });
+    }
+    Ok(created.point)
+}
+
+/// Makes the machine like the plan's point and checks that it is.
+pub(super) fn converge(
+    engine: &Engine<'_>,
+    _alone: &Lock,
+    plan: Plan,
+    undo: Point,
+) -> Result<Restored, EngineError> {
+    let vaults = engine.vaults()?;
+    let mut changed = 0;
+    for root in &plan.roots {
+        changed += apply::execute(engine, &vaults, root, undo.id)?;
+    }
+    fault::point("restore.config");
+    let mut activated = false;
+    if let Some(system) = &plan.system {
+        move_profile(engine, system)?;
+        fault::point("restore.profile");
+        activated = activate(engine, &plan.goal.system(), system, &undo)?;
+        fault::point("restore.activated");
+    }
+    verify(engine, &vaults, &plan)?;
+    fault::point("restore.verified");
+    let generation = generations::read(engine.layout, engine.profile)?.current;
+    Ok(Restored {
+        goal: plan.goal,
+        undo,
+        changed,
+        generation,
+        activated,
+        warnings: plan.warnings,
+    })
+}
+
+fn move_profile(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineError> {
+    let call = match system.profile {
+        ProfileMove::Stay => return Ok(()),
+        ProfileMove::SwitchGeneration(number) => {
+            nix_cli::switch_generation(engine.layout, engine.profile, number)
+        }
+        ProfileMove::Set => nix_cli::set(engine.layout, engine.profile, &system.target),
+    };
+    engine.runner.check(&call)?;
+    Ok(())
+}
+
+fn activate(
+    engine: &Engine<'_>,
+    wanted: &System,
+    system: &SystemPlan,
+    undo: &Point,
+) -> Result<bool, EngineError> {
+    let Some(action) = system.activate.as_deref() else { return Ok(false) };
+    let specialisation = wanted.specialisation.as_ref();
+    let call = switch::call(engine.layout, &system.target, specialisation, action);
+    let ended = switch::run(engine.runner, &call)?;
+    match ended.code {
+        0 => Ok(true),
+        code => Err(EngineError::Switch { code, undo: undo.id.short_among([]) }),
+    }
+}
+
+/// Plans again: a restore that ended well leaves nothing to do.
+fn verify(engine: &Engine<'_>, vaults: &Vaults, plan: &Plan) -> Result<(), EngineError> {
+    if let Some(point) = plan.goal.point().filter(|_| plan.scope.config) {
+        let left: Vec<PathBuf> = apply::plan(engine, vaults, point, &plan.scope)?
+            .iter()
+            .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
+            .collect();
+        if let Some(first) = left.first() {
+            return Err(EngineError::NotVerified(format!(
+                "{} path(s) still differ, the first is {}",
+                left.len(),
+                first.display()
+            )));
+        }
+    }
+    let Some(system) = &plan.system else { return Ok(()) };
+    let profile = generations::read(engine.layout, engine.profile)?;
+    let points_to = profile.current().map(|g| g.toplevel.clone());
+    if system.profile != ProfileMove::Stay && points_to.as_ref() != Some(&system.target) {
+        return Err(EngineError::NotVerified(format!(
+            "the profile points to {}, not to {}",
+            shown(points_to.as_ref()),
+            system.target
+        )));
+    }
+    let runs = pointers::current(engine.layout);
+    if system.activate.as_deref().is_some_and(|a| a != "boot") && runs != system.runs {
+        return Err(EngineError::NotVerified(format!(
+            "{} runs, not {}",
+            shown(runs.as_ref()),
+            shown(system.runs.as_ref())
+        )));
+    }
+    Ok(())
+}
+
+fn shown(path: Option<&StorePath>) -> String {
+    path.map_or_else(|| "nothing".to_owned(), ToString::to_string)
+}
+
+/// Finds lacking rights before anything is changed.
+fn check_rights(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
+    let uid = rustix::process::geteuid();
+    if uid.is_root() {
+        return Ok(());
+    }
+    let lacking = |what: String| Err(EngineError::NotAllowed { uid: uid.as_raw(), what });
+    if let Some(system) = plan.system.as_ref().filter(|s| !s.is_empty()) {
+        let profiles = engine.layout.profile_dir(engine.profile);
+        if system.activate.is_some() || !apply::writable(&profiles) {
+            return lacking(format!("setting the profile in {}", profiles.display()));
+        }
+    }
+    match plan.roots.iter().find_map(|root| apply::first_unwritable(engine, root)) {
+        Some(path) => lacking(format!("writing {}", path.display())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,129 @@
+//! One look at everything.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Engine, EngineError, diff};
+use crate::nix::store_path::StorePath;
+use crate::point::document::System;
+use crate::point::{Point, PointId};
+use crate::system::{journal, pointers};
+use crate::vault::{self, Vault};
+
+/// The state of the machine and of its restore points.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Host name.
+    pub host: String,
+    /// Pointers and facts now.
+    pub system: System,
+    /// Broken links in the profile, one line each.
+    pub profile_faults: Vec<String>,
+    /// Usable generations.
+    pub generations: usize,
+    /// Restore points.
+    pub points: usize,
+    /// Of them, pinned by a person.
+    pub pinned: usize,
+    /// Documents that cannot be read.
+    pub damaged: usize,
+    /// The newest point.
+    pub latest: Option<Brief>,
+    /// The newest known-good point.
+    pub latest_good: Option<Brief>,
+    /// Configuration files changed since the newest point that holds any.
+    pub config_changes: Option<usize>,
+    /// Size of the vault in bytes.
+    pub vault_bytes: u64,
+    /// Where points live.
+    pub state_dir: String,
+    /// An interrupted restore.
+    pub unfinished: bool,
+    /// What wants attention, one line each.
+    pub notes: Vec<String>,
+}
+
+/// A point in one line.
+#[derive(Debug, Serialize)]
+pub struct Brief {
+    /// Its id.
+    pub id: PointId,
+    /// When it was taken.
+    pub created: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<&Point> for Brief {
+    fn from(point: &Point) -> Self {
+        Self { id: point.id, created: point.created, reason: point.reason.clone() }
+    }
+}
+
+/// Looks.
+///
+/// # Errors
+/// When the state directory or the profiles cannot be read.
+pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
+    let catalogue = engine.catalogue()?;
+    let observation = pointers::observe(engine.layout, engine.profile, None)?;
+    let points = &catalogue.points;
+    let newest = |keep: &dyn Fn(&(Point, crate::point::Marks)) -> bool| {
+        points.iter().rev().find(|p| keep(p)).map(|(p, _)| p)
+    };
+    let with_config = newest(&|(p, _)| p.config.is_some());
+    let mut faults: Vec<String> = observation.profile.fault.iter().cloned().collect();
+    faults.extend(
+        observation.profile.broken.iter().map(|b| format!("{}: {}", b.name.to_string_lossy(), b.why)),
+    );
+    let vault_bytes = if vault::exists(&engine.layout.vault()) {
+        engine.vaults()?.config.size()?
+    } else {
+        0
+    };
+    Ok(Status {
+        host: observation.host,
+        generations: observation.profile.generations.len(),
+        profile_faults: faults,
+        points: points.len(),
+        pinned: points.iter().filter(|(_, m)| m.is_pinned()).count(),
+        damaged: catalogue.damaged.len(),
+        latest: newest(&|_| true).map(Brief::from),
+        latest_good: newest(&|(_, m)| m.is_good()).map(Brief::from),
+        config_changes: with_config.map(|p| config_changes(engine, p)).transpose()?,
+        vault_bytes,
+        state_dir: engine.layout.state().display().to_string(),
+        unfinished: journal::unfinished(engine.layout)?.is_some(),
+        notes: notes(&observation.system),
+        system: observation.system,
+    })
+}
+
+fn config_changes(engine: &Engine<'_>, point: &Point) -> Result<usize, EngineError> {
+    let (from, to) = (diff::End::Point(Box::new(point.clone())), diff::End::Now);
+    Ok(diff::diff(engine, &from, &to)?.config.len())
+}
+
+/// Where the pointers disagree.
+fn notes(system: &System) -> Vec<String> {
+    let mut notes = Vec::new();
+    let profile = system.profile.as_ref().map(|p| &p.toplevel);
+    let is = |a: Option<&StorePath>, b: Option<&StorePath>| a.is_none() || b.is_none() || a == b;
+    let current = system.specialisation.as_ref().map(|s| &s.parent).or(system.current.as_ref());
+    if !is(current, profile) {
+        notes.push("the running system is not the one the profile boots".to_owned());
+    }
+    if !is(system.booted.as_ref(), system.current.as_ref()) {
+        notes.push("the system was switched since boot".to_owned());
+    }
+    if !is(system.loader_default.as_ref(), profile) {
+        notes.push("the boot loader's default is not the profile's system".to_owned());
+    }
+    if let (Some(running), Some(target)) = (&system.kernel.running, &system.kernel.target)
+        && running != target
+    {
+        notes.push(format!("kernel {running} runs, {target} starts at the next boot"));
+    }
+    notes
+}

@@ -1,0 +1,85 @@
+//! Going on, going back, and undoing.
+
+use super::restore::{self, Plan, Restored};
+use super::{Engine, EngineError};
+use crate::point::{Point, Selector};
+use crate::system::journal::{self, Entry, Goal, Scope, State};
+use crate::system::lock::Mode;
+
+/// The restore `undo` would reverse: the last one that ended, or the one whose
+/// undo point or restored point `selector` names.
+fn reversible(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Entry, EngineError> {
+    let wanted = selector.map(|s| engine.select(s)).transpose()?.map(|p| p.id);
+    journal::read(engine.layout)?
+        .into_iter()
+        .rev()
+        .filter(|e| e.state == State::Done)
+        .find(|e| wanted.is_none_or(|id| e.undo_point == id || e.goal == Goal::Point(id)))
+        .ok_or(EngineError::NoRestore("undo"))
+}
+
+/// Plans the undo of the last restore, or of the one `selector` names.
+///
+/// # Errors
+/// When there is none, or its undo point is gone.
+pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, EngineError> {
+    let entry = reversible(engine, selector)?;
+    let scope = Scope { keep_added: false, ..entry.scope };
+    let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
+    restore::plan_goal(engine, goal, &scope)
+}
+
+fn by_id(engine: &Engine<'_>, id: crate::point::PointId) -> Result<Point, EngineError> {
+    engine.select(&Selector::Prefix(id.hex()))
+}
+
+/// Which way an interrupted restore is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// On to the point that was asked for.
+    Resume,
+    /// Back to the undo point.
+    Abort,
+}
+
+/// What ending the interrupted restore in this way would do.
+///
+/// # Errors
+/// When no restore is unfinished.
+pub fn plan_ending(engine: &Engine<'_>, way: Way) -> Result<(Entry, Plan), EngineError> {
+    let verb = match way {
+        Way::Resume => "resume",
+        Way::Abort => "abort",
+    };
+    let entry = journal::unfinished(engine.layout)?.ok_or(EngineError::NoRestore(verb))?;
+    let mut scope = entry.scope.clone();
+    let goal = match (way, &entry.goal) {
+        (Way::Resume, Goal::Toplevel(path)) => restore::Goal::Toplevel(path.clone()),
+        (Way::Resume, Goal::Point(id)) => restore::Goal::Point(Box::new(by_id(engine, *id)?)),
+        (Way::Abort, _) => {
+            scope.keep_added = false;
+            restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?))
+        }
+    };
+    let plan = restore::plan_goal(engine, goal, &scope)?;
+    Ok((entry, plan))
+}
+
+/// Ends the interrupted restore.
+///
+/// # Errors
+/// When no restore is unfinished; as a restore otherwise. It stays unfinished
+/// then, and can be ended again.
+pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
+    let lock = engine.lock(Mode::Exclusive)?;
+    super::create::clean_locked(engine, &lock)?;
+    let (mut entry, plan) = plan_ending(engine, way)?;
+    let undo = by_id(engine, entry.undo_point)?;
+    let restored = restore::converge(engine, &lock, plan, undo)?;
+    entry.state = match way {
+        Way::Resume => State::Done,
+        Way::Abort => State::Aborted,
+    };
+    journal::store(engine.layout, &entry)?;
+    Ok(restored)
+}

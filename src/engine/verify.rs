@@ -1,0 +1,124 @@
+//! Checking that every point could come back.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{Engine, EngineError};
+use crate::point::PointId;
+use crate::system::lock::Mode;
+use crate::system::{pins, points, store};
+use crate::vault::Vault;
+
+/// What was found. Nothing is ever changed by looking.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Points looked at.
+    pub points: usize,
+    /// Snapshots looked at.
+    pub snapshots: usize,
+    /// Whether every stored byte was read.
+    pub read_data: bool,
+    /// What is wrong, one line each.
+    pub problems: Vec<Problem>,
+    /// Harmless things worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// The point it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub point: Option<PointId>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Checks documents, roots, systems and the vault.
+///
+/// # Errors
+/// When the state directory or the vault cannot be opened at all.
+pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineError> {
+    let _lock = engine.lock(Mode::Shared)?;
+    let catalogue = engine.catalogue()?;
+    let mut report = Report { points: catalogue.points.len(), read_data, ..Report::default() };
+    let mut problem = |point: Option<PointId>, what: String| {
+        report.problems.push(Problem { point, what });
+    };
+    for damaged in &catalogue.damaged {
+        problem(damaged.id, format!("{}: {}", damaged.file.to_string_lossy(), damaged.why));
+    }
+    let known: BTreeSet<PointId> = catalogue
+        .points
+        .iter()
+        .map(|(p, _)| p.id)
+        .chain(catalogue.damaged.iter().filter_map(|d| d.id))
+        .collect();
+    let roots = pins::roots(engine.layout)?;
+    for (point, _) in &catalogue.points {
+        if let Some(target) = point.system.target()
+            && !store::is_valid(engine.layout, target)?
+        {
+            problem(Some(point.id), format!("its system is gone from the store: {target}"));
+        }
+        for pin in &point.pins {
+            let name = pin.link.as_path().file_name();
+            let held = roots.iter().find(|r| r.link.file_name() == name);
+            match held {
+                None => problem(Some(point.id), format!("the root {} is gone", pin.link)),
+                Some(root) if root.target.as_ref() != Some(&pin.path) => {
+                    problem(Some(point.id), format!("the root {} leads elsewhere", pin.link));
+                }
+                Some(_) => {}
+            }
+        }
+        let missing = point.completeness.missing();
+        if !missing.is_empty() {
+            report.notes.push(format!(
+                "{} is partial: {} item(s) were not captured",
+                point.id.short_among([]),
+                missing.len()
+            ));
+        }
+    }
+    let mut problem = |point: Option<PointId>, what: String| {
+        report.problems.push(Problem { point, what });
+    };
+    if crate::vault::exists(&engine.layout.vault()) {
+        let vaults = engine.vaults()?;
+        let snapshots = vaults.config.snapshots()?;
+        report.snapshots = snapshots.good.len();
+        let stored: BTreeSet<&str> = snapshots.good.iter().map(|s| s.id.as_str()).collect();
+        for (point, _) in &catalogue.points {
+            if let Some(config) = &point.config
+                && !stored.contains(config.snapshot.as_str())
+            {
+                problem(Some(point.id), "its configuration is gone from the vault".to_owned());
+            }
+        }
+        let inflight = points::inflight(engine.layout)?;
+        for snapshot in &snapshots.good {
+            let owner: Option<PointId> = snapshot.tag.parse().ok();
+            if owner.is_none_or(|id| !known.contains(&id) && !inflight.contains(&id)) {
+                report.notes.push(format!(
+                    "snapshot {} belongs to no restore point (tag {})",
+                    snapshot.id.chars().take(12).collect::<String>(),
+                    snapshot.tag
+                ));
+            }
+        }
+        let check = vaults.config.check(read_data)?;
+        for line in check.problems {
+            problem(None, line);
+        }
+        report.notes.extend(check.notes);
+    }
+    for root in roots {
+        if root.owner.is_none_or(|id| !known.contains(&id)) {
+            report.notes.push(format!("root {} belongs to no restore point", root.link.display()));
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,119 @@
+use super::*;
+use proptest::prelude::*;
+
+fn toplevel(n: u8) -> StorePath {
+    let text = format!("/nix/store/{}-nixos-system-demo-{n}", "0".repeat(32));
+    StorePath::from_absolute_path(text.as_bytes()).unwrap()
+}
+
+fn sample() -> Point {
+    Point {
+        version: VERSION,
+        id: "0192f0c1-0000-7000-8000-000000000001".parse().unwrap(),
+        created: "2026-11-23T07:00:00Z".parse().unwrap(),
+        host: "demo".into(),
+        machine_id: None,
+        reason: "before the upgrade".into(),
+        description: None,
+        trigger: Trigger::Schedule("daily".into()),
+        tags: ["a".to_owned()].into(),
+        userdata: [("k".to_owned(), "v".to_owned())].into(),
+        system: System {
+            profile: Some(ProfileFact {
+                name: "system".into(),
+                generation: 7,
+                toplevel: toplevel(2),
+            }),
+            current: Some(toplevel(1)),
+            ..System::default()
+        },
+        health: None,
+        issues: vec![],
+        config: Some(Config {
+            roots: vec![ConfigRoot {
+                path: "/etc/nixos".into(),
+                kind: RootKind::Directory,
+                git: None,
+            }],
+            ..Config::default()
+        }),
+        state: BTreeMap::new(),
+        pins: vec![],
+        known_good: false,
+        completeness: Completeness::Complete,
+    }
+}
+
+#[test]
+fn a_document_survives_its_text() {
+    let point = sample();
+    assert_eq!(Point::parse(&point.to_json().unwrap(), point.id).unwrap(), point);
+}
+
+#[test]
+fn the_running_system_is_the_target_while_the_profile_has_moved() {
+    assert_eq!(sample().system.target(), Some(&toplevel(1)));
+    let mut rescue = sample().system;
+    rescue.current = None;
+    assert_eq!(rescue.target(), Some(&toplevel(2)));
+}
+
+#[test]
+fn empty_truncated_newer_and_swapped_documents_are_told_apart() {
+    let point = sample();
+    let text = point.to_json().unwrap();
+    assert!(matches!(Point::parse(b"", point.id), Err(DocumentError::Empty)));
+    for cut in 1..text.len() - 2 {
+        assert!(Point::parse(&text[..cut], point.id).is_err(), "cut at {cut} was taken");
+    }
+    let newer = r#"{"version": 9, "shape": "unknown"}"#;
+    assert!(matches!(
+        Point::parse(newer.as_bytes(), point.id),
+        Err(DocumentError::Version { found: 9 })
+    ));
+    let other = "0192f0c1-0000-7000-8000-000000000002".parse().unwrap();
+    assert!(matches!(Point::parse(&text, other), Err(DocumentError::WrongId { .. })));
+    let huge = vec![b' '; MAX_BYTES + 1];
+    assert!(matches!(Point::parse(&huge, point.id), Err(DocumentError::TooLarge(_))));
+    let deep = "[".repeat(100_000);
+    assert!(Point::parse(deep.as_bytes(), point.id).is_err());
+}
+
+#[test]
+fn triggers_have_one_spelling() {
+    for text in ["manual", "schedule:nightly-2", "pre-switch", "pre-heal", "pre-restore", "try"] {
+        assert_eq!(text.parse::<Trigger>().unwrap().to_string(), text);
+    }
+    for text in ["", "schedule:", "schedule:a/b", "schedule:a b", "Manual", "pre-switch\n"] {
+        assert!(text.parse::<Trigger>().is_err(), "{text:?} was taken");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_are_a_document_or_a_clean_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Point::parse(&bytes, sample().id).is_err());
+    }
+
+    #[test]
+    fn a_damaged_document_is_whole_or_refused(at in 0usize..2000, byte in any::<u8>()) {
+        let point = sample();
+        let mut text = point.to_json().unwrap();
+        let at = at % text.len();
+        text[at] = byte;
+        // Whatever is taken must say again exactly what it was read as.
+        if let Ok(read) = Point::parse(&text, point.id) {
+            prop_assert_eq!(Point::parse(&read.to_json().unwrap(), point.id).unwrap(), read);
+        }
+    }
+
+    #[test]
+    fn hostile_words_survive(reason in "\\PC{0,60}", key in any::<String>(), value in any::<String>()) {
+        let mut point = sample();
+        point.reason = reason;
+        point.userdata.insert(key, value);
+        prop_assert_eq!(Point::parse(&point.to_json().unwrap(), point.id).unwrap(), point);
+    }
+}

@@ -1,0 +1,184 @@
+//! The generations of a profile, read from its links. No lock, no subprocess.
+//!
+//! The date of a generation is the modification time of its link, as for
+//! `nix-env --list-generations`; links are only looked at, never touched.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+
+use super::toplevel::{Facts, Reader};
+use super::{At, IoError, Layout, error::optional};
+use crate::nix::generation::{GenerationLink, parse_link_name};
+use crate::nix::store_path::StorePath;
+
+/// One usable generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number: a name for the link, gone with it.
+    pub number: u64,
+    /// What it is.
+    pub toplevel: StorePath,
+    /// When its link was made (UTC).
+    pub date: DateTime<Utc>,
+}
+
+/// A link that looks like a generation and is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Name of the link.
+    pub name: OsString,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A profile: its generations and where it points.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Oldest number first.
+    pub generations: Vec<Generation>,
+    /// What could not be used; the rest is listed all the same.
+    pub broken: Vec<Broken>,
+    /// The number the profile points to.
+    pub current: Option<u64>,
+    /// What is wrong with the profile link itself.
+    pub fault: Option<String>,
+}
+
+impl Profile {
+    /// The generation the profile points to, when it is usable.
+    pub fn current(&self) -> Option<&Generation> {
+        self.current.and_then(|n| self.number(n))
+    }
+
+    /// The generation with this number.
+    pub fn number(&self, number: u64) -> Option<&Generation> {
+        self.generations.iter().find(|g| g.number == number)
+    }
+
+    /// The highest-numbered generation of this toplevel.
+    pub fn of(&self, toplevel: &StorePath) -> Option<&Generation> {
+        self.generations.iter().rev().find(|g| &g.toplevel == toplevel)
+    }
+}
+
+/// Reads the profile `name`.
+///
+/// # Errors
+/// When the profiles directory cannot be listed; a missing one is an empty
+/// profile.
+pub fn read(layout: &Layout, name: &str) -> Result<Profile, IoError> {
+    let dir = layout.profile_dir(name);
+    let Some(entries) = optional(fs::read_dir(&dir).at("list the profiles in", &dir))? else {
+        return Ok(Profile::default());
+    };
+    let mut profile = Profile::default();
+    for entry in entries {
+        let entry = entry.at("list the profiles in", &dir)?;
+        let file_name = entry.file_name();
+        let Some(number) = file_name.to_str().and_then(|n| parse_link_name(name, n)) else {
+            continue;
+        };
+        let number = number.0;
+        match generation(layout, &entry.path(), number) {
+            Ok(generation) => profile.generations.push(generation),
+            Err(why) => profile.broken.push(Broken { name: file_name, why }),
+        }
+    }
+    profile.generations.sort_by_key(|g| g.number);
+    profile.broken.sort_by(|a, b| a.name.cmp(&b.name));
+    match current(layout, name) {
+        Ok(number) => profile.current = number,
+        Err(why) => profile.fault = Some(why),
+    }
+    if let Some(number) = profile.current
+        && profile.number(number).is_none()
+    {
+        profile.fault = Some(format!("the profile points to generation {number}, which is not usable"));
+    }
+    Ok(profile)
+}
+
+fn generation(layout: &Layout, link: &Path, number: u64) -> Result<Generation, String> {
+    let meta = fs::symlink_metadata(link).map_err(|e| e.to_string())?;
+    if !meta.is_symlink() {
+        return Err("it is not a symlink".into());
+    }
+    let target = fs::read_link(link).map_err(|e| e.to_string())?;
+    let toplevel = GenerationLink::target_of(&target).map_err(|e| e.to_string())?;
+    match fs::symlink_metadata(layout.store_path(&toplevel)) {
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(format!("it is dangling: {} is not in the store", target.display()));
+        }
+        Err(e) => return Err(e.to_string()),
+    }
+    let date = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH).into();
+    Ok(Generation { number, toplevel, date })
+}
+
+/// The number a profile link points to.
+fn current(layout: &Layout, name: &str) -> Result<Option<u64>, String> {
+    let link = layout.profile(name);
+    match fs::read_link(&link) {
+        Ok(target) => {
+            let number = target
+                .file_name()
+                .and_then(|f| f.to_str())
+                .and_then(|f| parse_link_name(name, f))
+                .map(|n| n.0);
+            number.map(Some).ok_or_else(|| {
+                format!("the profile link points to {}, not to a generation", target.display())
+            })
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+            Err(format!("{} is not a symlink", link.display()))
+        }
+        Err(e) => Err(format!("cannot read the profile link {}: {e}", link.display())),
+    }
+}
+
+/// The facts of every generation, in order, read on two threads.
+pub fn facts(layout: &Layout, generations: &[Generation]) -> Vec<Facts> {
+    let reader = Reader::new(layout);
+    let read = |part: &[Generation]| -> Vec<Facts> {
+        part.iter().map(|g| reader.facts(&g.toplevel)).collect()
+    };
+    if generations.len() < 64 {
+        return read(generations);
+    }
+    let (left, right) = generations.split_at(generations.len() / 2);
+    thread::scope(|scope| {
+        let right = scope.spawn(|| read(right));
+        let mut all = read(left);
+        all.extend(right.join().unwrap_or_default());
+        all
+    })
+}
+
+/// The specialisation (name and parent) that `running` is, if any generation
+/// has it.
+pub fn specialisation_of(
+    layout: &Layout,
+    profile: &Profile,
+    running: &StorePath,
+) -> Option<(String, StorePath)> {
+    if profile.of(running).is_some() {
+        return None;
+    }
+    let reader = Reader::new(layout);
+    profile.generations.iter().rev().find_map(|generation| {
+        let dir = layout.store_path(&generation.toplevel).join("specialisation");
+        let names = fs::read_dir(dir).ok()?;
+        names.flatten().filter_map(|e| e.file_name().into_string().ok()).find_map(|name| {
+            let found = reader.specialisation(&generation.toplevel, &name)?;
+            (&found == running).then(|| (name, generation.toplevel.clone()))
+        })
+    })
+}

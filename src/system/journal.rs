@@ -1,0 +1,147 @@
+//! Journals of restores: one file each, written before anything changes.
+//!
+//! A journal holds the intent — which point, which part, which point undoes
+//! it — not a list of writes. Restoring is convergent: going on after a crash
+//! is restoring the same intent again, going back is restoring the undo point.
+
+use std::fs;
+use std::io;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::error::optional;
+use super::{At, IoError, Layout, durable};
+use crate::nix::store_path::StorePath;
+use crate::point::PointId;
+
+/// The version of the journal this build reads and writes.
+pub const VERSION: u32 = 1;
+
+/// One restore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Format version.
+    pub version: u32,
+    /// Its id; ids sort by time.
+    pub id: PointId,
+    /// When it began (UTC).
+    pub started: DateTime<Utc>,
+    /// The verb that asked for it.
+    pub verb: String,
+    /// What is brought back.
+    pub goal: Goal,
+    /// The point taken before, which undoes it.
+    pub undo_point: PointId,
+    /// Which part of it.
+    pub scope: Scope,
+    /// How far it is.
+    pub state: State,
+}
+
+/// What a restore brings back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// A restore point.
+    Point(PointId),
+    /// A system alone, by its store path.
+    Toplevel(StorePath),
+}
+
+/// Which part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Scope {
+    /// The system generation.
+    pub generation: bool,
+    /// The configuration.
+    pub config: bool,
+    /// Only these paths of it; all when empty.
+    pub paths: Vec<crate::point::BytePath>,
+    /// Leave files alone that were added since.
+    pub keep_added: bool,
+    /// How the system is activated.
+    pub activation: Activation,
+}
+
+/// How a restored system is made to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// Now, and at every boot.
+    #[default]
+    Switch,
+    /// From the next boot on.
+    Boot,
+    /// Now, not at boot: the profile stays.
+    Test,
+}
+
+impl Activation {
+    /// The action `switch-to-configuration` takes.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Boot => "boot",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// How far a restore is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Begun and not ended: it needs `resume` or `abort`.
+    Running,
+    /// Ended, verified.
+    Done,
+    /// Taken back to its undo point.
+    Aborted,
+}
+
+/// Writes an entry, replacing an earlier state of it.
+///
+/// # Errors
+/// When it cannot be written durably.
+pub fn store(layout: &Layout, entry: &Entry) -> Result<(), IoError> {
+    let path = layout.journal().join(format!("{}.json", entry.id));
+    let text = serde_json::to_vec_pretty(entry).map_err(io::Error::from).at("encode", &path)?;
+    durable::write(&path, &text)
+}
+
+/// All entries, oldest first.
+///
+/// # Errors
+/// When one cannot be read: whether a restore is unfinished must be known.
+pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
+    let dir = layout.journal();
+    let Some(files) = optional(fs::read_dir(&dir).at("list the journals in", &dir))? else {
+        return Ok(Vec::new());
+    };
+    let mut entries = Vec::new();
+    for file in files {
+        let path = file.at("list the journals in", &dir)?.path();
+        if path.extension().is_none_or(|e| e != "json")
+            || path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(durable::TEMPORARY))
+        {
+            continue;
+        }
+        let text = fs::read(&path).at("read the journal", &path)?;
+        let entry: Entry =
+            serde_json::from_slice(&text).map_err(io::Error::from).at("read the journal", &path)?;
+        entries.push(entry);
+    }
+    entries.sort_by_key(|e| e.id);
+    Ok(entries)
+}
+
+/// The restore that is begun and not ended.
+///
+/// # Errors
+/// As [`read`].
+pub fn unfinished(layout: &Layout) -> Result<Option<Entry>, IoError> {
+    Ok(read(layout)?.into_iter().rfind(|e| e.state == State::Running))
+}

@@ -1,0 +1,257 @@
+//! One object resolves every path once; `--root` falls out of it.
+//!
+//! Two kinds of path are kept apart: *logical* ones, as the machine under the
+//! root names them (`/nix/store/…`, what links and documents hold), and *real*
+//! ones, where this process finds them (`<root>/nix/store/…`).
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::durable;
+use super::error::{At, IoError, optional};
+use crate::nix::store_path::StorePath;
+
+/// Every path cairn uses, under one root.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+    state: PathBuf,
+}
+
+/// How the state directory was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateDir {
+    /// Named, or the default, and usable.
+    Chosen,
+    /// A private folder under the temporary directory, because none of the
+    /// others could be written. It may not survive a reboot.
+    Temporary,
+}
+
+/// Most symlinks followed before a path counts as a loop, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+impl Layout {
+    /// Paths under `root`, points under `state` (a real path).
+    pub fn new(root: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), state: state.into() }
+    }
+
+    /// Finds the state directory: `chosen`, else `/var/lib/cairn` under the
+    /// root (as root, or under another root), else the user's data folder,
+    /// else a private temporary one.
+    ///
+    /// # Errors
+    /// When a directory that was named cannot be used; a name is never
+    /// silently replaced.
+    pub fn find(root: &Path, chosen: Option<&Path>) -> Result<(Self, StateDir), IoError> {
+        let root = fs::canonicalize(root).at("use the root", root)?;
+        if let Some(chosen) = chosen {
+            durable::create_private_dir(chosen)?;
+            let state = fs::canonicalize(chosen).at("use the state directory", chosen)?;
+            return Ok((Self::new(root, state), StateDir::Chosen));
+        }
+        let privileged = rustix::process::geteuid().is_root();
+        let default = if privileged || root != Path::new("/") {
+            Some(root.join("var/lib/cairn"))
+        } else {
+            user_data_dir().map(|d| d.join("cairn"))
+        };
+        if let Some(state) = default
+            && durable::create_private_dir(&state).is_ok()
+            && writable(&state)
+        {
+            return Ok((Self::new(root, state), StateDir::Chosen));
+        }
+        let uid = rustix::process::geteuid().as_raw();
+        let state = std::env::temp_dir().join(format!("cairn-{uid}"));
+        durable::create_private_dir(&state)?;
+        check_private(&state, uid)?;
+        Ok((Self::new(root, state), StateDir::Temporary))
+    }
+
+    /// The root, `/` on a running machine.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether the root is `/`: only then are there running units.
+    pub fn is_live(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// The state directory (a real path).
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The real path of a logical one. Nothing is resolved: a symlink on the
+    /// way would be followed by the kernel relative to `/`.
+    pub fn real(&self, logical: impl AsRef<Path>) -> PathBuf {
+        let relative: PathBuf =
+            logical.as_ref().components().filter(|c| matches!(c, Component::Normal(_))).collect();
+        self.root.join(relative)
+    }
+
+    /// The real path of a store path.
+    pub fn store_path(&self, path: &StorePath) -> PathBuf {
+        self.real(path.to_absolute_path())
+    }
+
+    /// Follows every symlink of a logical path as a `chroot` would, and gives
+    /// the logical path it ends at. Parts that do not exist are kept.
+    ///
+    /// # Errors
+    /// A loop of symlinks, or a folder that may not be read.
+    pub fn resolve(&self, logical: &Path) -> Result<PathBuf, IoError> {
+        let mut done = PathBuf::from("/");
+        let mut todo: Vec<PathBuf> = parts(logical);
+        let mut links = 0;
+        while let Some(part) = todo.pop() {
+            if part.as_os_str() == ".." {
+                done.pop();
+                continue;
+            }
+            let next = done.join(&part);
+            match optional(fs::symlink_metadata(self.real(&next)).at("look at", &next))? {
+                Some(meta) if meta.is_symlink() => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(IoError {
+                            operation: "follow",
+                            path: logical.to_owned(),
+                            source: io::Error::other("too many levels of symbolic links"),
+                        });
+                    }
+                    let target = fs::read_link(self.real(&next)).at("read the link", &next)?;
+                    if target.is_absolute() {
+                        done = PathBuf::from("/");
+                    }
+                    todo.extend(parts(&target));
+                }
+                _ => done = next,
+            }
+        }
+        Ok(done)
+    }
+
+    /// The folder of the profile `name`: `system` lives directly in the
+    /// profiles directory, all others in `system-profiles`.
+    pub fn profile_dir(&self, name: &str) -> PathBuf {
+        let profiles = self.real("/nix/var/nix/profiles");
+        if name == "system" { profiles } else { profiles.join("system-profiles") }
+    }
+
+    /// The link of the profile `name`.
+    pub fn profile(&self, name: &str) -> PathBuf {
+        self.profile_dir(name).join(name)
+    }
+
+    /// Folder of cairn's garbage-collector roots.
+    pub fn gcroots(&self) -> PathBuf {
+        self.real("/nix/var/nix/gcroots/cairn")
+    }
+
+    /// Nix's database.
+    pub fn nix_db(&self) -> PathBuf {
+        self.real("/nix/var/nix/db/db.sqlite")
+    }
+
+    /// Documents of restore points.
+    pub fn points(&self) -> PathBuf {
+        self.state.join("points")
+    }
+
+    /// Marks of restore points.
+    pub fn marks(&self) -> PathBuf {
+        self.state.join("marks")
+    }
+
+    /// Points being taken; what is left here is from a crash.
+    pub fn inflight(&self) -> PathBuf {
+        self.state.join("inflight")
+    }
+
+    /// Journals of restores.
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("journal")
+    }
+
+    /// Captured content.
+    pub fn vault(&self) -> PathBuf {
+        self.state.join("vault")
+    }
+
+    /// The policy the NixOS module writes.
+    pub fn policy(&self) -> PathBuf {
+        self.real("/etc/cairn/policy.json")
+    }
+}
+
+/// The normal parts and `..` of a path, last first.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    path.components()
+        .filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir))
+        .map(|c| PathBuf::from(c.as_os_str()))
+        .rev()
+        .collect()
+}
+
+fn user_data_dir() -> Option<PathBuf> {
+    let absolute = |p: PathBuf| p.is_absolute().then_some(p);
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .and_then(absolute)
+        .or_else(|| std::env::home_dir().and_then(absolute).map(|home| home.join(".local/share")))
+}
+
+fn writable(dir: &Path) -> bool {
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// A folder under a world-writable one is only used when it is ours alone.
+fn check_private(dir: &Path, uid: u32) -> Result<(), IoError> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::symlink_metadata(dir).at("look at", dir)?;
+    if meta.is_dir() && meta.uid() == uid && meta.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(IoError {
+        operation: "use the state directory",
+        path: dir.to_owned(),
+        source: io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it is not a private folder of this user",
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_followed_inside_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), dir.path().join("state"));
+        fs::create_dir_all(dir.path().join("persist/etc/nixos")).unwrap();
+        fs::create_dir_all(dir.path().join("etc")).unwrap();
+        symlink("/persist/etc/nixos", dir.path().join("etc/nixos")).unwrap();
+        symlink("../../../../../../etc/passwd", dir.path().join("etc/up")).unwrap();
+        symlink("loop", dir.path().join("loop")).unwrap();
+        let resolve = |p: &str| layout.resolve(Path::new(p));
+        assert_eq!(resolve("/etc/nixos/a.nix").unwrap(), Path::new("/persist/etc/nixos/a.nix"));
+        assert_eq!(resolve("/etc/up").unwrap(), Path::new("/etc/passwd"));
+        assert_eq!(resolve("/../../x").unwrap(), Path::new("/x"));
+        assert!(resolve("/loop").is_err());
+    }
+
+    #[test]
+    fn real_paths_never_leave_the_root() {
+        let layout = Layout::new("/mnt", "/s");
+        assert_eq!(layout.real("/../../etc/x"), Path::new("/mnt/etc/x"));
+        assert_eq!(layout.real("nix"), Path::new("/mnt/nix"));
+    }
+}

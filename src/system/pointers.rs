@@ -1,0 +1,101 @@
+//! The pointers of a running system, and the facts a restore point records.
+
+use std::fs;
+use std::path::Path;
+
+use super::generations::{self, Profile};
+use super::toplevel::{Facts, Reader};
+use super::{IoError, Layout, loader};
+use crate::nix::store_path::StorePath;
+use crate::point::document::{Incoming, Kernel, ProfileFact, Specialisation, System};
+
+/// What the machine is, as far as a restore point records it.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The document's `system` part.
+    pub system: System,
+    /// The profile it was read from.
+    pub profile: Profile,
+    /// Host name.
+    pub host: String,
+    /// Machine id.
+    pub machine_id: Option<String>,
+}
+
+/// `/run/current-system`.
+pub fn current(layout: &Layout) -> Option<StorePath> {
+    pointer(layout, "/run/current-system")
+}
+
+/// `/run/booted-system`.
+pub fn booted(layout: &Layout) -> Option<StorePath> {
+    pointer(layout, "/run/booted-system")
+}
+
+fn pointer(layout: &Layout, link: &str) -> Option<StorePath> {
+    let target = fs::read_link(layout.real(link)).ok()?;
+    StorePath::from_absolute_path(target.to_str()?.as_bytes()).ok()
+}
+
+/// Observes the machine: four pointers, the profile `name`, facts of the
+/// system that would be restored.
+///
+/// # Errors
+/// When the profiles directory exists and cannot be listed.
+pub fn observe(
+    layout: &Layout,
+    name: &str,
+    incoming: Option<Incoming>,
+) -> Result<Observation, IoError> {
+    let profile = generations::read(layout, name)?;
+    let current = current(layout);
+    let specialisation = current
+        .as_ref()
+        .and_then(|running| generations::specialisation_of(layout, &profile, running))
+        .map(|(name, parent)| Specialisation { name, parent });
+    let mut system = System {
+        profile: profile.current().map(|g| ProfileFact {
+            name: name.to_owned(),
+            generation: g.number,
+            toplevel: g.toplevel.clone(),
+        }),
+        current,
+        booted: booted(layout),
+        loader_default: loader::default(layout),
+        specialisation,
+        incoming,
+        kernel: Kernel { running: running_kernel(layout), target: None },
+        nixos_version: None,
+        configuration_revision: None,
+    };
+    let facts = system.current.as_ref().or(system.target()).map(|t| Reader::new(layout).facts(t));
+    if let Some(Facts { nixos_version, kernel_version, configuration_revision, .. }) = facts {
+        system.kernel.target = kernel_version;
+        system.nixos_version = nixos_version;
+        system.configuration_revision = configuration_revision;
+    }
+    let machine_id = read_word(&layout.real("/etc/machine-id"));
+    Ok(Observation { system, profile, host: host(layout), machine_id })
+}
+
+/// `uname -r`; `None` for another root than `/`.
+pub fn running_kernel(layout: &Layout) -> Option<String> {
+    layout
+        .is_live()
+        .then(|| rustix::system::uname().release().to_string_lossy().into_owned())
+}
+
+/// The host name: of the running machine, or from the `/etc/hostname` of
+/// another root.
+pub fn host(layout: &Layout) -> String {
+    if layout.is_live() {
+        return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    }
+    read_word(&layout.real("/etc/hostname")).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn read_word(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let word = text.trim();
+    (!word.is_empty() && word.len() <= 255).then(|| word.to_owned())
+}

@@ -1,0 +1,248 @@
+//! Documents and marks on disk.
+//!
+//! A point is listed when its document is in `points/`, which happens in one
+//! rename after everything it names is durable. `inflight/` holds a marker for
+//! each point that is being taken; what is left there belongs to a crash.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::error::optional;
+use super::{At, IoError, Layout, durable};
+use crate::point::document::{DocumentError, MAX_BYTES};
+use crate::point::{Marks, Point, PointId, marks};
+
+/// Every point that can be read, oldest first, and every file that cannot.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// Points with their marks, sorted by id.
+    pub points: Vec<(Point, Marks)>,
+    /// Files in `points/` that are no documents; the rest is listed all the
+    /// same.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A file that should be a document and is none.
+#[derive(Debug)]
+pub struct Damaged {
+    /// Its name.
+    pub file: OsString,
+    /// The id it is stored under, when its name has one.
+    pub id: Option<PointId>,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Why a document could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreDocumentError {
+    /// The file could not be written.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The document has no JSON form.
+    #[error("cannot encode the document: {0}")]
+    Encode(#[from] serde_json::Error),
+}
+
+/// Makes the folders of a state directory.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn prepare(layout: &Layout) -> Result<(), IoError> {
+    for dir in [layout.points(), layout.marks(), layout.inflight(), layout.journal()] {
+        durable::create_private_dir(&dir)?;
+    }
+    Ok(())
+}
+
+/// Reads all points.
+///
+/// # Errors
+/// Only when the folder itself cannot be listed.
+pub fn catalogue(layout: &Layout) -> Result<Catalogue, IoError> {
+    let dir = layout.points();
+    let Some(entries) = optional(fs::read_dir(&dir).at("list the points in", &dir))? else {
+        return Ok(Catalogue::default());
+    };
+    let mut names: Vec<OsString> = Vec::new();
+    for entry in entries {
+        names.push(entry.at("list the points in", &dir)?.file_name());
+    }
+    names.retain(|n| !n.to_string_lossy().starts_with(durable::TEMPORARY));
+    names.sort();
+    let marked = marked(layout)?;
+    let mut catalogue = Catalogue::default();
+    for file in names {
+        match read_document(&dir, &file) {
+            Ok(point) => {
+                let marks = if marked.contains(&point.id) {
+                    read_marks(layout, point.id)?
+                } else {
+                    Marks::default()
+                };
+                catalogue.points.push((point, marks));
+            }
+            Err((id, why)) => catalogue.damaged.push(Damaged { file, id, why }),
+        }
+    }
+    catalogue.points.sort_by_key(|(p, _)| p.id);
+    Ok(catalogue)
+}
+
+fn read_document(dir: &Path, file: &OsString) -> Result<Point, (Option<PointId>, String)> {
+    let id: PointId = file
+        .to_str()
+        .and_then(|name| name.strip_suffix(".json"))
+        .and_then(|stem| stem.parse().ok())
+        .ok_or((None, "its name is not that of a restore point".to_owned()))?;
+    let because = |e: String| (Some(id), e);
+    let text = read_limited(&dir.join(file)).map_err(|e| because(e.to_string()))?;
+    Point::parse(&text, id).map_err(|e: DocumentError| because(e.to_string()))
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let meta = fs::symlink_metadata(path)?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut text = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0).min(MAX_BYTES) + 1);
+    fs::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn document_path(layout: &Layout, id: PointId) -> PathBuf {
+    layout.points().join(format!("{id}.json"))
+}
+
+/// Stores a document: from this moment the point exists.
+///
+/// # Errors
+/// When it cannot be written durably; nothing is listed then.
+pub fn store(layout: &Layout, point: &Point) -> Result<(), StoreDocumentError> {
+    Ok(durable::write(&document_path(layout, point.id), &point.to_json()?)?)
+}
+
+/// Removes a document and its marks: from this moment the point is gone.
+///
+/// # Errors
+/// When they cannot be removed.
+pub fn remove(layout: &Layout, id: PointId) -> Result<(), IoError> {
+    durable::remove(&document_path(layout, id))?;
+    durable::remove(&marks_path(layout, id))
+}
+
+fn marks_path(layout: &Layout, id: PointId) -> PathBuf {
+    layout.marks().join(format!("{id}.json"))
+}
+
+fn marked(layout: &Layout) -> Result<std::collections::HashSet<PointId>, IoError> {
+    let dir = layout.marks();
+    let entries = optional(fs::read_dir(&dir).at("list the marks in", &dir))?;
+    Ok(entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
+        .collect())
+}
+
+/// The marks of a point; none are the default.
+///
+/// # Errors
+/// When the file is there and cannot be read: a pin must not be overlooked.
+pub fn read_marks(layout: &Layout, id: PointId) -> Result<Marks, IoError> {
+    let path = marks_path(layout, id);
+    let Some(text) = optional(fs::read(&path).at("read the marks", &path))? else {
+        return Ok(Marks::default());
+    };
+    serde_json::from_slice(&text).map_err(io::Error::from).at("read the marks", &path)
+}
+
+/// Stores the marks of a point and reads them back.
+///
+/// # Errors
+/// When they cannot be written, or do not read back as written.
+pub fn store_marks(layout: &Layout, id: PointId, new: &Marks) -> Result<(), IoError> {
+    let path = marks_path(layout, id);
+    let new = Marks { version: marks::VERSION, ..new.clone() };
+    let text = serde_json::to_vec(&new).map_err(io::Error::from).at("encode", &path)?;
+    durable::write(&path, &text)?;
+    if read_marks(layout, id)? == new {
+        return Ok(());
+    }
+    Err(io::Error::other("it does not read back as written")).at("verify", &path)
+}
+
+/// The points that have marks, with them. A document that cannot be read is
+/// left out.
+///
+/// # Errors
+/// When marks cannot be read.
+pub fn marked_points(layout: &Layout) -> Result<Vec<(Point, Marks)>, IoError> {
+    let dir = layout.points();
+    let mut found = Vec::new();
+    for id in marked(layout)? {
+        if let Ok(point) = read_document(&dir, &OsString::from(format!("{id}.json"))) {
+            found.push((point, read_marks(layout, id)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Notes, durably, that a point is being taken or removed.
+///
+/// # Errors
+/// When the marker cannot be written.
+pub fn begin(layout: &Layout, id: PointId) -> Result<(), IoError> {
+    let path = layout.inflight().join(id.to_string());
+    fs::write(&path, b"").at("create", &path)?;
+    durable::sync_parent(&path)
+}
+
+/// Notes that it is whole, or gone whole.
+///
+/// # Errors
+/// When the marker cannot be removed.
+pub fn end(layout: &Layout, id: PointId) -> Result<(), IoError> {
+    let path = layout.inflight().join(id.to_string());
+    optional(fs::remove_file(&path).at("remove", &path)).map(|_| ())
+}
+
+/// Points that were being taken when their process died — or still are, by a
+/// living process: only who holds the lock alone may clean them away.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn inflight(layout: &Layout) -> Result<Vec<PointId>, IoError> {
+    let dir = layout.inflight();
+    let entries = optional(fs::read_dir(&dir).at("list", &dir))?;
+    Ok(entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+/// Whether a document with this id is stored.
+pub fn exists(layout: &Layout, id: PointId) -> bool {
+    fs::symlink_metadata(document_path(layout, id)).is_ok()
+}
+
+/// Removes temporary files that a crash left in `points/` and `marks/`. The
+/// caller holds the lock alone.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn sweep(layout: &Layout) -> Result<(), IoError> {
+    for dir in [layout.points(), layout.marks(), layout.journal()] {
+        for entry in fs::read_dir(&dir).at("list", &dir)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(durable::TEMPORARY) {
+                durable::remove(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}

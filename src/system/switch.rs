@@ -1,0 +1,97 @@
+//! Making a system run: `switch-to-configuration`, in a unit of its own.
+//!
+//! As `nixos-rebuild` does it: the switch must survive the loss of the session
+//! that asked for it, and its caller may be a unit that the switch stops.
+
+use std::path::Path;
+
+use super::Layout;
+use super::run::{Call, Ended, RunError, Runner};
+use crate::nix::store_path::StorePath;
+use crate::point::document::Specialisation;
+
+/// Name of the transient unit a switch runs in.
+pub const UNIT: &str = "cairn-switch-to-configuration";
+
+/// Whether there is a running system that can be switched: the root is `/`,
+/// it runs NixOS, and the toplevel has the tool.
+pub fn can_switch(layout: &Layout, toplevel: &StorePath) -> bool {
+    layout.is_live()
+        && layout.real("/run/current-system").is_dir()
+        && layout.store_path(toplevel).join("bin/switch-to-configuration").is_file()
+}
+
+/// The call that switches to `toplevel` (or to its specialisation).
+///
+/// `NIXOS_NO_CHECK`: going back must not be refused by the checks of the
+/// system gone back to, nor take another restore point (nixos-facts: switch
+/// inhibitors make a built-in check fail on a rollback).
+pub fn call(
+    layout: &Layout,
+    toplevel: &StorePath,
+    specialisation: Option<&Specialisation>,
+    action: &str,
+) -> Call {
+    let mut tool = layout.store_path(toplevel);
+    if let Some(specialisation) = specialisation {
+        tool.push("specialisation");
+        tool.push(&specialisation.name);
+    }
+    tool.push("bin/switch-to-configuration");
+    let mut call = if Path::new("/run/systemd/system").is_dir() {
+        Call::new("systemd-run")
+            .args(["-E", "LOCALE_ARCHIVE", "-E", "NIXOS_INSTALL_BOOTLOADER"])
+            .args(["-E", "NIXOS_NO_CHECK=1", "--collect", "--no-ask-password", "--pipe"])
+            .args(["--quiet", "--service-type=exec"])
+            .arg(format!("--unit={UNIT}-{}", std::process::id()))
+            .arg(tool)
+            .arg(action)
+    } else {
+        Call::new(tool).arg(action).env("NIXOS_NO_CHECK", "1")
+    };
+    call.show = true;
+    call
+}
+
+/// Runs a switch to its end; its exit code is the switch's own.
+///
+/// # Errors
+/// When it could not be started.
+pub fn run(runner: &dyn Runner, call: &Call) -> Result<Ended, RunError> {
+    runner.run(call)
+}
+
+/// What an exit code of `switch-to-configuration` means.
+pub fn meaning(code: i32) -> &'static str {
+    match code {
+        0 => "done",
+        1 => "a check or the boot loader failed, or systemd could not be reached",
+        2 => "the activation script failed, and the switch went on",
+        4 => "a unit failed",
+        11 => "another switch is running",
+        100 => "the init system differs: a reboot is needed",
+        _ => "it ended in an unknown way",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::run::Recorder;
+
+    #[test]
+    fn a_specialisation_is_switched_to_through_its_parent() {
+        let text = format!("/nix/store/{}-nixos-system-x", "0".repeat(32));
+        let parent = StorePath::from_absolute_path(text.as_bytes()).unwrap();
+        let spec = Specialisation { name: "safe".into(), parent: parent.clone() };
+        let call = call(&Layout::new("/", "/s"), &parent, Some(&spec), "switch");
+        let line = call.line();
+        assert!(
+            line.contains(&format!("{text}/specialisation/safe/bin/switch-to-configuration switch")),
+            "{line}"
+        );
+        let recorder = Recorder::default();
+        assert_eq!(run(&recorder, &call).unwrap().code, 0);
+        assert_eq!(recorder.0.lock().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,153 @@
+//! Listing a folder as it is now.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::error::optional;
+use super::{At, IoError};
+use crate::point::tree::{Kind, Node};
+
+/// What a listing leaves out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leave<'a> {
+    /// Entries of these names.
+    pub names: &'a [&'a str],
+    /// Entries whose names start so.
+    pub prefixes: &'a [&'a str],
+    /// These real paths.
+    pub paths: &'a [PathBuf],
+}
+
+impl Leave<'_> {
+    fn leaves(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.names.contains(&&*name)
+            || self.prefixes.iter().any(|p| name.starts_with(p))
+            || self.paths.iter().any(|p| p == path)
+    }
+}
+
+/// A listing, and what was left out of it.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Everything found, by path.
+    pub nodes: Vec<Node>,
+    /// What is there and was left out, relative to the same base.
+    pub left: Vec<PathBuf>,
+}
+
+/// Lists `start` (relative to `base`) and all below it, by path relative to
+/// `base`; nothing when it is not there. Symlinks are listed, never followed.
+///
+/// # Errors
+/// The first thing that may not be read.
+pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoError> {
+    let mut listing = Listing::default();
+    let mut todo = vec![start.to_owned()];
+    while let Some(relative) = todo.pop() {
+        let real = base.join(&relative);
+        if leave.leaves(&real) && relative != start {
+            listing.left.push(relative);
+            continue;
+        }
+        let Some(node) = node(&real, relative.clone())? else { continue };
+        if node.kind == Kind::Dir {
+            for entry in fs::read_dir(&real).at("list", &real)? {
+                todo.push(relative.join(entry.at("list", &real)?.file_name()));
+            }
+        }
+        listing.nodes.push(node);
+    }
+    listing.nodes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(listing)
+}
+
+/// Removes staged files that a crash left below `base/start`.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn sweep(base: &Path, start: &Path, prefix: &str) -> Result<(), IoError> {
+    let mut todo = vec![base.join(start)];
+    while let Some(dir) = todo.pop() {
+        let Some(entries) = optional(fs::read_dir(&dir).at("list", &dir))? else { continue };
+        for entry in entries {
+            let entry = entry.at("list", &dir)?;
+            let path = entry.path();
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                fs::remove_file(&path).at("remove", &path)?;
+            } else if entry.file_type().at("look at", &path)?.is_dir() {
+                todo.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
+    let Some(meta) = optional(fs::symlink_metadata(real).at("look at", real))? else {
+        return Ok(None);
+    };
+    let file_type = meta.file_type();
+    let (kind, mode) = if file_type.is_dir() {
+        (Kind::Dir, meta.mode() & 0o7777)
+    } else if file_type.is_symlink() {
+        (Kind::Symlink(fs::read_link(real).at("read the link", real)?), 0)
+    } else if file_type.is_file() {
+        let (size, digest) = digest(real).at("read", real)?;
+        (Kind::File { size, digest }, meta.mode() & 0o7777)
+    } else {
+        let name = if file_type.is_fifo() {
+            "fifo".to_owned()
+        } else if file_type.is_socket() {
+            "socket".to_owned()
+        } else if file_type.is_char_device() {
+            format!("char {}", meta.rdev())
+        } else {
+            format!("block {}", meta.rdev())
+        };
+        (Kind::Other(name), meta.mode() & 0o7777)
+    };
+    let xattrs = match kind {
+        Kind::File { .. } | Kind::Dir => xattrs(real).at("read the attributes of", real)?,
+        _ => BTreeMap::new(),
+    };
+    Ok(Some(Node { path, kind, mode, uid: meta.uid(), gid: meta.gid(), xattrs }))
+}
+
+fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut size = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((size, hasher.finalize().into())),
+            n => {
+                hasher.update(&buffer[..n]);
+                size += n as u64;
+            }
+        }
+    }
+}
+
+fn xattrs(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let names: Vec<OsString> = match xattr::list(path) {
+        Ok(names) => names.collect(),
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => return Ok(BTreeMap::new()),
+        Err(e) => return Err(e),
+    };
+    let mut all = BTreeMap::new();
+    for name in names {
+        if let Some(value) = xattr::get(path, &name)? {
+            all.insert(name.into_vec(), value);
+        }
+    }
+    Ok(all)
+}
