@@ -7,7 +7,7 @@
 mod actions;
 mod scope;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod tree;
 
 use std::fmt;
