@@ -1,1 +1,12 @@
-//! (layer plan)
+//! Plans: decisions made in memory, before anything is touched.
+//!
+//! Every function here takes what was observed and returns what should be
+//! done, as data with reasons: no files, processes, clock or randomness. The
+//! engine shows a plan (`--dry-run`), journals it, and only then carries it
+//! out.
+
+pub mod humane;
+pub mod merge;
+pub mod prune;
+pub mod text_diff;
+pub mod tree_diff;
