@@ -18,7 +18,7 @@ let
   keeps =
     kind:
     lib.any (value: value != null && value != 0 && value != [ ]) (
-      lib.attrValues (cfg.settings.retention.${kind} or { })
+      lib.attrValues (removeAttrs (cfg.settings.retention.${kind} or { }) [ "minAge" ])
     );
 
   quote = lib.concatMapStringsSep ", " (text: "\"${text}\"");

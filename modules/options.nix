@@ -7,9 +7,20 @@ let
 
   json = pkgs.formats.json { };
 
-  duration = types.strMatching "([1-9][0-9]*[hdwmy])+" // {
-    description = "length of time such as `36h`, `10d`, `2w`, `6m` or `1y6m`";
-  };
+  # What `cairn` reads as a length of time, largest unit first.
+  duration =
+    types.addCheck (types.strMatching (
+      lib.concatMapStrings (unit: "([1-9][0-9]*${unit})?") [
+        "y"
+        "m"
+        "w"
+        "d"
+        "h"
+      ]
+    )) (text: text != "")
+    // {
+      description = "length of time such as 36h, 10d, 2w, 6m or 1y6m (years, months, weeks, days, hours)";
+    };
 
   keepCount =
     default: what: example:
@@ -35,8 +46,17 @@ let
         default = null;
         example = "14d";
         description = ''
-          Keep all ${items} that are younger than this: a number and one of `h`,
-          `d`, `w`, `m` (months) and `y`. `null` leaves this rule out.
+          Keep all ${items} that were made in this length of time before the
+          newest of them. `null` leaves this rule out.
+        '';
+      };
+      minAge = mkOption {
+        type = types.nullOr duration;
+        default = null;
+        example = "2d";
+        description = ''
+          Never delete ${items} younger than this, even if no rule keeps them.
+          `null` sets no such age.
         '';
       };
     };
@@ -139,10 +159,25 @@ in
           happens when you run `cairn prune`.
         '';
       };
-      points = keepRules {
-        items = "restore points";
-        last = 20;
-      };
+      points =
+        keepRules {
+          items = "restore points";
+          last = 20;
+        }
+        // {
+          keepTags = mkOption {
+            type = types.listOf types.str;
+            default = [ ];
+            example = [
+              "release"
+              "before-upgrade,tested"
+            ];
+            description = ''
+              Keep restore points that have one of these tags. Tags joined by commas
+              must all be there.
+            '';
+          };
+        };
       generations = keepRules {
         items = "system generations";
         last = 10;
@@ -153,7 +188,7 @@ in
       type = types.submodule { freeformType = json.type; };
       default = { };
       example = {
-        retention.points.keepTags = [ "release" ];
+        retention.points.keepLast = 50;
       };
       description = ''
         The policy, {file}`/etc/cairn/policy.json`, which every `cairn` on this

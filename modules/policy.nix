@@ -10,18 +10,15 @@ let
   cfg = config.services.cairn;
   json = pkgs.formats.json { };
 
-  # A rule that is left out isn't written at all.
-  set = lib.filterAttrs (_: value: value != null && value != 0);
+  withoutNull = lib.filterAttrs (_: value: value != null);
 
   policy = {
     version = 1;
     inherit (cfg) stateDir configPaths;
-    points = lib.mapAttrs (
-      _: point: lib.filterAttrs (_: value: value != null) { inherit (point) schedule reason; }
-    ) cfg.points;
+    points = lib.mapAttrs (_: point: withoutNull { inherit (point) schedule reason; }) cfg.points;
     retention = {
-      points = set cfg.retention.points;
-      generations = set cfg.retention.generations;
+      points = withoutNull cfg.retention.points;
+      generations = withoutNull cfg.retention.generations;
     };
   };
 in

@@ -34,13 +34,14 @@
             keepMonthly = 12;
             keepYearly = 3;
             keepWithin = "1m14d";
+            minAge = "12h";
           };
           generations = {
             keepLast = 3;
             keepWithin = "30d";
           };
         };
-        settings.retention.points.keepTags = [ "release" ];
+        settings.note = "merged as it is";
       };
     };
 
@@ -61,7 +62,10 @@
     };
 
     root-emptied-at-boot = {
-      fileSystems."/".fsType = "tmpfs";
+      fileSystems."/" = {
+        device = "tmpfs";
+        fsType = "tmpfs";
+      };
       fileSystems."/persist" = {
         device = "/dev/disk/by-label/persist";
         fsType = "ext4";
@@ -78,7 +82,7 @@
       services.cairn = {
         enable = true;
         retention.points.keepLast = 0;
-        settings.retention.points.keepTags = [ "release" ];
+        retention.points.keepTags = [ "release" ];
       };
     };
   };
@@ -162,6 +166,17 @@
     };
     keep-no-points = {
       set.retention.points.keepLast = 0;
+      says = "every restore point would be deleted";
+    };
+    keep-nothing-by-settings = {
+      set.settings.retention.points.keepLast = 0;
+      says = "every restore point would be deleted";
+    };
+    keep-nothing-old-enough = {
+      set.retention.points = {
+        keepLast = 0;
+        minAge = "30d";
+      };
       says = "every restore point would be deleted";
     };
     keep-no-generations = {

@@ -163,6 +163,7 @@ lib.mapAttrs' (
     require "the policy is ${builtins.toJSON full.services.cairn.settings}" (
       full.services.cairn.settings == {
         version = 1;
+        note = "merged as it is";
         stateDir = "/persist/cairn";
         configPaths = [
           "/etc/nixos"
@@ -184,10 +185,17 @@ lib.mapAttrs' (
             keepMonthly = 12;
             keepYearly = 3;
             keepWithin = "1m14d";
-            keepTags = [ "release" ];
+            keepTags = [ ];
+            minAge = "12h";
           };
+          # A rule that is not set is written as 0, not left to a default.
           generations = {
             keepLast = 3;
+            keepHourly = 0;
+            keepDaily = 0;
+            keepWeekly = 0;
+            keepMonthly = 0;
+            keepYearly = 0;
             keepWithin = "30d";
           };
         };

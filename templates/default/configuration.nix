@@ -11,7 +11,10 @@
 
   # Placeholders: import your own hardware-configuration.nix in their place.
   nixpkgs.hostPlatform = "x86_64-linux";
-  fileSystems."/".device = "/dev/disk/by-label/nixos";
+  fileSystems."/" = {
+    device = "/dev/disk/by-label/nixos";
+    fsType = "ext4";
+  };
   boot.loader.systemd-boot.enable = true;
 
   networking.hostName = "machine";
