@@ -6,6 +6,7 @@
 //! decide, and the place is a conflict. The rules are those of
 //! `git merge-file --diff3`.
 
+mod path;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -11,6 +11,7 @@
 //! a pre/post pair goes or stays as one, an item from the future stays and says
 //! so, and a free-space floor may take more, oldest first.
 
+mod pairs;
 mod reason;
 mod rules;
 mod space;
@@ -191,7 +192,7 @@ pub fn plan(
     }
 
     let mut reasons = individual_reasons(&sorted, policy, now);
-    let groups = pair_groups(&sorted, &index);
+    let groups = pairs::groups(&sorted, &index);
     for group in &groups {
         let Some(kept) = group.iter().copied().find(|&at| !reasons[at].is_empty()) else {
             continue;
@@ -264,30 +265,6 @@ fn individual_reasons(sorted: &[&Item], policy: &Policy, now: DateTime<Utc>) -> 
         reasons[newest].push(Reason::Newest);
     }
     reasons
-}
-
-/// Items that go or stay together: the connected parts of the pair relation.
-fn pair_groups(sorted: &[&Item], index: &BTreeMap<&str, usize>) -> Vec<Vec<usize>> {
-    let mut group_of: Vec<usize> = (0..sorted.len()).collect();
-    let mut groups: Vec<Vec<usize>> = (0..sorted.len()).map(|at| vec![at]).collect();
-    for (at, item) in sorted.iter().enumerate() {
-        let partner = item.pair.as_deref().and_then(|key| index.get(key));
-        if let Some(&partner) = partner
-            && group_of[partner] != group_of[at]
-        {
-            let (into, from) = (group_of[at], group_of[partner]);
-            let moved = std::mem::take(&mut groups[from]);
-            for &member in &moved {
-                group_of[member] = into;
-            }
-            groups[into].extend(moved);
-        }
-    }
-    groups.retain(|group| !group.is_empty());
-    for group in &mut groups {
-        group.sort_unstable();
-    }
-    groups
 }
 
 /// Newest first; the future counts as now; equal times by key, later key first

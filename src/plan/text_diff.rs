@@ -2,7 +2,7 @@
 //!
 //! Lines end at `\n` and nowhere else, as `patch` sees them: a `\r` is part of
 //! its line, so files with CRLF or mixed ends come through unchanged. Hunks are
-//! data for a renderer with colour; [`render`] is the plain one, and what it
+//! data for a renderer with colour; [`render()`] is the plain one, and what it
 //! writes is accepted by `patch` unless a line limit cut it short.
 
 mod render;

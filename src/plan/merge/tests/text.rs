@@ -211,10 +211,9 @@ proptest! {
     }
 
     #[test]
-    fn taking_one_side_of_each_conflict_loses_nothing_of_it(
+    fn nothing_comes_from_nowhere(
         base in small_text(), ours in small_text(), theirs in small_text(),
     ) {
-        // With nothing merged from theirs, what is left is ours.
         let merge = merge_text(&base, &ours, &theirs).unwrap();
         let lines = |text: &[u8]| -> Vec<Vec<u8>> {
             text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
