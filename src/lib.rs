@@ -12,8 +12,11 @@
 //! randomness. `system` is the only place with effects on the machine, `vault`
 //! the only one that touches stored content. `ARCHITECTURE.md` has the tour.
 
+pub mod cli;
+pub mod engine;
 pub mod nix;
 pub mod plan;
 pub mod point;
+pub mod render;
 pub mod system;
 pub mod vault;

@@ -23,8 +23,8 @@ use crate::system::beneath::{Attributes, Beneath, dress_fd};
 use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
 use crate::system::journal::Scope;
 use crate::system::tree::{self, Leave};
-use crate::system::{At, Layout, durable, fault};
-use crate::vault::{Entry, EntryKind, Vault, Vaults};
+use crate::system::{At, durable, fault};
+use crate::vault::{Entry, EntryKind, Vault, VaultDir};
 
 /// Prefix of staged files; captures and listings leave them out.
 const STAGED: &str = ".cairn-";
@@ -58,7 +58,7 @@ impl RootPlan {
 /// Plans every root of a point's configuration.
 pub(super) fn plan(
     engine: &Engine<'_>,
-    vaults: &Vaults,
+    vault: &VaultDir,
     point: &Point,
     scope: &Scope,
 ) -> Result<Vec<RootPlan>, EngineError> {
@@ -67,7 +67,7 @@ pub(super) fn plan(
         .config
         .as_ref()
         .ok_or_else(|| EngineError::NotHeld { point: short(), what: "configuration" })?;
-    let entries = vaults.config.entries(&config.snapshot)?;
+    let entries = vault.config().entries(&config.snapshot)?;
     let mut leave: Vec<PathBuf> = point
         .completeness
         .missing()
@@ -79,7 +79,7 @@ pub(super) fn plan(
     let mut unmatched: BTreeSet<&Path> = scope.paths.iter().map(BytePath::as_path).collect();
     for root in &config.roots {
         if let Some(plan) =
-            plan_root(engine, vaults, root, &entries, scope, &leave, &mut unmatched)?
+            plan_root(engine, vault, root, &entries, scope, &leave, &mut unmatched)?
         {
             plans.push(plan);
         }
@@ -94,7 +94,7 @@ pub(super) fn plan(
 
 fn plan_root(
     engine: &Engine<'_>,
-    vaults: &Vaults,
+    vault: &VaultDir,
     root: &ConfigRoot,
     entries: &[Entry],
     scope: &Scope,
@@ -110,7 +110,7 @@ fn plan_root(
         .collect();
     let mut nodes = Vec::new();
     for (relative, entry) in &captured {
-        nodes.push(node_of(&*vaults.config, relative, entry)?);
+        nodes.push(node_of(vault.config(), relative, entry)?);
     }
     let wanted = new_tree(nodes, path)?;
     let leave = Leave { names: EXCLUDED_NAMES, prefixes: EXCLUDED_PREFIXES, paths: leave };
@@ -139,6 +139,22 @@ fn plan_root(
         actions,
         entries: captured,
     }))
+}
+
+/// A tree over several roots: the folders above them are filled in.
+pub(super) fn rooted(mut nodes: BTreeMap<PathBuf, Node>) -> Result<Tree, EngineError> {
+    let above: BTreeSet<PathBuf> = nodes
+        .keys()
+        .flat_map(|path| path.ancestors().skip(1))
+        .filter(|dir| !dir.as_os_str().is_empty() && !nodes.contains_key(*dir))
+        .map(Path::to_owned)
+        .collect();
+    for path in above {
+        let kind = Kind::Dir;
+        let node = Node { path: path.clone(), kind, mode: 0, uid: 0, gid: 0, xattrs: BTreeMap::new() };
+        nodes.insert(path, node);
+    }
+    new_tree(nodes.into_values().collect(), Path::new("/"))
 }
 
 fn new_tree(nodes: Vec<Node>, root: &Path) -> Result<Tree, EngineError> {
@@ -177,7 +193,7 @@ fn tree_scope(
     if inside.is_empty() { None } else { TreeScope::new(&inside, now, wanted).ok() }
 }
 
-fn node_of(vault: &dyn Vault, path: &Path, entry: &Entry) -> Result<Node, EngineError> {
+pub(super) fn node_of(vault: &dyn Vault, path: &Path, entry: &Entry) -> Result<Node, EngineError> {
     let kind = match &entry.kind {
         EntryKind::File { size, content } => {
             Kind::File { size: *size, digest: digest(vault, entry, content)? }
@@ -230,7 +246,7 @@ impl Write for HashWriter {
 /// Carries a root's plan out; gives the number of changes.
 pub(super) fn execute(
     engine: &Engine<'_>,
-    vaults: &Vaults,
+    vault: &VaultDir,
     plan: &RootPlan,
     id: PointId,
 ) -> Result<usize, EngineError> {
@@ -242,7 +258,7 @@ pub(super) fn execute(
     let name = plan.root.path.as_path().file_name().map(PathBuf::from).unwrap_or_default();
     tree::sweep(&real, &name, STAGED)?;
     let base = Beneath::open(&real)?;
-    let work = Work { base: &base, plan, vault: &*vaults.config, id };
+    let work = Work { base: &base, plan, vault: vault.config(), id };
     let staged = work.stage()?;
     fault::point("restore.staged");
     work.put_in_place(&staged)?;
@@ -398,7 +414,7 @@ fn is_folder(path: &Path) -> bool {
 }
 
 /// Whether a change is one of content, for a text diff.
-pub fn changes_content(change: &Change) -> bool {
+pub(super) fn changes_content(change: &Change) -> bool {
     matches!(
         change.what,
         What::Added
@@ -407,9 +423,4 @@ pub fn changes_content(change: &Change) -> bool {
             | What::TypeChanged { from: Type::File, .. }
             | What::TypeChanged { to: Type::File, .. }
     )
-}
-
-/// The real path of a change.
-pub fn real_path(layout: &Layout, plan: &RootPlan, change: &Change) -> PathBuf {
-    layout.real(plan.base.join(&change.path))
 }

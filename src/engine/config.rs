@@ -14,7 +14,7 @@ pub fn entries(engine: &Engine<'_>, point: &Point) -> Result<Vec<Entry>, EngineE
         what: "configuration",
     })?;
     let roots: Vec<_> = config.roots.iter().map(|r| r.path.as_path()).collect();
-    let mut entries = engine.vaults()?.config.entries(&config.snapshot)?;
+    let mut entries = engine.vault()?.config().entries(&config.snapshot)?;
     entries.retain(|e| roots.iter().any(|r| e.path.starts_with(r)));
     Ok(entries)
 }

@@ -21,7 +21,9 @@ use crate::system::lock::{Lock, Mode};
 use crate::system::pins::{self, PinError};
 use crate::system::pointers::{self, Observation};
 use crate::system::{IoError, git, points};
-use crate::vault::{CaptureRequest, CaptureRoot, Captured, OnUnreadable, Vault, Vaults};
+use crate::vault::{
+    CaptureRequest, CaptureRoot, Captured, OnUnreadable, Opened, RecoveryPassword, Vault, VaultDir,
+};
 
 /// What to take.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ pub struct Created {
     /// Its document.
     pub point: Point,
     /// The vault's recovery password, when the vault was made just now.
-    pub recovery_password: Option<String>,
+    pub recovery: Option<RecoveryPassword>,
     /// What is worth knowing and no reason to call the point partial.
     pub warnings: Vec<String>,
 }
@@ -90,29 +92,29 @@ pub(super) fn create_locked(
     request: &Request,
 ) -> Result<Created, EngineError> {
     fault::point("create.locked");
-    let vaults = engine.vaults()?;
+    let Opened { vault, recovery } = engine.open_or_make_vault()?;
     let created = engine.clock.now();
     let id = engine.clock.new_id(created);
     points::begin(engine.layout, id)?;
     fault::point("create.begun");
-    let point = match take(engine, &vaults, request, id, created) {
+    let point = match take(engine, &vault, request, id, created) {
         Ok(taken) => taken,
         Err(error) => {
             // The error that stopped us is what the user must hear of; what
             // cannot be cleaned now is cleaned by the next run.
-            let _ = discard(engine, &vaults, id);
+            let _ = discard(engine, &vault, id);
             return Err(error);
         }
     };
     points::end(engine.layout, id)?;
     fault::point("create.ended");
     let (point, warnings) = point;
-    Ok(Created { point, recovery_password: vaults.recovery_password, warnings })
+    Ok(Created { point, recovery, warnings })
 }
 
 fn take(
     engine: &Engine<'_>,
-    vaults: &Vaults,
+    vault: &VaultDir,
     request: &Request,
     id: PointId,
     created: DateTime<Utc>,
@@ -126,7 +128,7 @@ fn take(
             pointers::observe(engine.layout, engine.profile, request.incoming.clone())
         });
         let roots = scope.spawn(|| sources.as_ref().map(|s| describe_roots(engine, s)));
-        let captured = sources.as_ref().map(|s| capture(engine, vaults, s, id, created));
+        let captured = sources.as_ref().map(|s| capture(engine, vault, s, id, created));
         (observed.join(), captured.transpose(), roots.join())
     });
     let observation = observed.map_err(|_| EngineError::Thread)??;
@@ -192,7 +194,7 @@ fn describe_roots(engine: &Engine<'_>, sources: &Sources) -> Vec<ConfigRoot> {
 
 fn capture(
     engine: &Engine<'_>,
-    vaults: &Vaults,
+    vault: &VaultDir,
     sources: &Sources,
     id: PointId,
     time: DateTime<Utc>,
@@ -211,7 +213,7 @@ fn capture(
         on_unreadable: OnUnreadable::Record,
         parent: None,
     };
-    Ok(vaults.config.capture(&request)?)
+    Ok(vault.config().capture(&request)?)
 }
 
 /// The state directory as a logical path, when it lies under the root: it
@@ -296,16 +298,19 @@ fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool,
 }
 
 /// Removes everything of a point that has no document.
-fn discard(engine: &Engine<'_>, vaults: &Vaults, id: PointId) -> Result<(), EngineError> {
+fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<(), EngineError> {
     if points::exists(engine.layout, id) {
         return Ok(points::end(engine.layout, id)?);
     }
     pins::unpin(engine.layout, id)?;
     let tag = id.to_string();
-    let snapshots = vaults.config.snapshots()?.good;
+    let snapshots = vault.config().snapshots()?.good;
     let ours: Vec<String> =
         snapshots.into_iter().filter(|s| s.tag == tag).map(|s| s.id).collect();
-    vaults.config.forget(&ours)?;
+    let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+    if let Some((_, error)) = vault.config().forget(&ours).failed.into_iter().next() {
+        return Err(error.into());
+    }
     Ok(points::end(engine.layout, id)?)
 }
 
@@ -328,9 +333,16 @@ pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<(), Eng
     if left.is_empty() {
         return Ok(());
     }
-    let vaults = engine.vaults()?;
+    let Some(vault) = engine.existing_vault()? else {
+        // Died before the vault was made: there is nothing to clean.
+        for id in left {
+            pins::unpin(engine.layout, id)?;
+            points::end(engine.layout, id)?;
+        }
+        return Ok(());
+    };
     for id in left {
-        discard(engine, &vaults, id)?;
+        discard(engine, &vault, id)?;
     }
     Ok(())
 }

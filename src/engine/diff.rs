@@ -14,7 +14,10 @@ use crate::point::{BytePath, Selector};
 use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
 use crate::system::tree::{self, Leave};
 use crate::system::{pointers, store};
-use crate::vault::{Entry, EntryKind, Vault, Vaults};
+use crate::vault::{Entry, EntryKind, Vault, VaultDir};
+
+/// Unchanged lines shown around each difference.
+const CONTEXT: usize = 3;
 
 /// One side of a comparison.
 #[derive(Clone, Debug)]
@@ -97,11 +100,11 @@ pub fn end(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<End, Engi
 /// # Errors
 /// When the vault or the files cannot be read.
 pub fn diff(engine: &Engine<'_>, from: &End, to: &End) -> Result<Diff, EngineError> {
-    let vaults = engine.vaults()?;
+    let vault = engine.vault()?;
     Ok(Diff {
         labels: (from.label(), to.label()),
         system: system(engine, from, to)?,
-        config: config(engine, &vaults, from, to)?,
+        config: config(engine, &vault, from, to)?,
         state: state(from, to),
     })
 }
@@ -168,11 +171,11 @@ fn roots_of(end: &End) -> Vec<&Path> {
 
 fn files<'a>(
     engine: &'a Engine<'a>,
-    vaults: &'a Vaults,
+    vault: &'a VaultDir,
     end: &End,
     roots: &[PathBuf],
 ) -> Result<Files<'a>, EngineError> {
-    let vault: &dyn Vault = &*vaults.config;
+    let vault: &dyn Vault = vault.config();
     let relative = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
     let mut nodes = BTreeMap::new();
     let mut entries = None;
@@ -199,13 +202,13 @@ fn files<'a>(
             }
         }
     }
-    let tree = apply::rooted(nodes, Path::new("/"))?;
+    let tree = apply::rooted(nodes)?;
     Ok(Files { engine, vault, tree, entries })
 }
 
 fn config(
     engine: &Engine<'_>,
-    vaults: &Vaults,
+    vault: &VaultDir,
     from: &End,
     to: &End,
 ) -> Result<Vec<FileChange>, EngineError> {
@@ -213,11 +216,16 @@ fn config(
         roots_of(from).into_iter().chain(roots_of(to)).map(Path::to_owned).collect();
     roots.sort();
     roots.dedup();
-    let before = files(engine, vaults, from, &roots)?;
-    let after = files(engine, vaults, to, &roots)?;
+    let before = files(engine, vault, from, &roots)?;
+    let after = files(engine, vault, to, &roots)?;
     let labels = (from.label(), to.label());
+    let inside = |change: &Change| {
+        let path = Path::new("/").join(&change.path);
+        roots.iter().any(|root| path.starts_with(root))
+    };
     tree_diff::compare(&before.tree, &after.tree, &tree_diff::Scope::all())
         .into_iter()
+        .filter(inside)
         .map(|change| file_change(&before, &after, change, &labels))
         .collect()
 }
@@ -234,8 +242,9 @@ fn file_change(
         match (&old, &new) {
             (None, None) => None,
             _ => Some(text_diff::diff(
-                Side { path: &path, label: &labels.0, bytes: old.as_deref() },
-                Side { path: &path, label: &labels.1, bytes: new.as_deref() },
+                Side { path: &path, label: &labels.0, content: old.as_deref() },
+                Side { path: &path, label: &labels.1, content: new.as_deref() },
+                CONTEXT,
             )),
         }
     } else {
@@ -283,12 +292,12 @@ pub fn cat(
         .config
         .as_ref()
         .ok_or(EngineError::NotHeld { point: short.clone(), what: "configuration" })?;
-    let vaults = engine.vaults()?;
-    let entry = vaults
-        .config
+    let vault = engine.vault()?;
+    let entry = vault
+        .config()
         .entries(&config.snapshot)?
         .into_iter()
         .find(|e| e.path == path && matches!(e.kind, EntryKind::File { .. }))
         .ok_or(EngineError::NoSuchPath { point: short, path: path.to_owned() })?;
-    Ok(vaults.config.read(&entry, out)?)
+    Ok(vault.config().read(&entry, out)?)
 }

@@ -25,7 +25,7 @@ use crate::system::lock::{Lock, Mode};
 use crate::system::points::{self, Catalogue};
 use crate::system::run::Runner;
 use crate::system::{Layout, journal, pointers};
-use crate::vault::{self, Vaults};
+use crate::vault::{Opened, VaultDir, VaultError};
 
 pub use error::EngineError;
 
@@ -60,8 +60,23 @@ impl Engine<'_> {
         }
     }
 
-    fn vaults(&self) -> Result<Vaults, EngineError> {
-        Ok(vault::open(&self.layout.vault())?)
+    /// The vault, made when there is none.
+    fn open_or_make_vault(&self) -> Result<Opened, EngineError> {
+        Ok(VaultDir::init_or_open(&self.layout.vault())?)
+    }
+
+    /// The vault, which must be there.
+    fn vault(&self) -> Result<VaultDir, EngineError> {
+        Ok(VaultDir::open(&self.layout.vault())?)
+    }
+
+    /// The vault, if anything was ever captured.
+    fn existing_vault(&self) -> Result<Option<VaultDir>, EngineError> {
+        match VaultDir::open(&self.layout.vault()) {
+            Ok(vault) => Ok(Some(vault)),
+            Err(VaultError::NotAVault { .. }) if !self.layout.has_vault() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// All points with their marks.

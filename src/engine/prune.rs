@@ -139,9 +139,9 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
     if pruned.removed.is_empty() {
         return Ok((plan, pruned));
     }
-    let vaults = engine.vaults()?;
-    let forgotten = vaults.config.forget(&snapshots)?;
-    for (snapshot, error) in forgotten.failed {
+    let vault = engine.vault()?;
+    let ids: Vec<&str> = snapshots.iter().map(String::as_str).collect();
+    for (snapshot, error) in vault.config().forget(&ids).failed {
         let owner = catalogue.points.iter().map(|(p, _)| p).find(|p| {
             p.config.as_ref().is_some_and(|c| c.snapshot == snapshot)
         });
@@ -150,7 +150,7 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
         }
     }
     fault::point("prune.forgotten");
-    pruned.vault = vaults.config.prune()?;
+    pruned.vault = vault.config().prune()?;
     fault::point("prune.vault-pruned");
     for id in &pruned.removed {
         points::end(engine.layout, *id)?;

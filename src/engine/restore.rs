@@ -17,7 +17,7 @@ use crate::system::journal::{self, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
 use crate::system::{fault, generations, nix_cli, pointers, store, switch};
-use crate::vault::Vaults;
+use crate::vault::VaultDir;
 
 /// What is to be brought back.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan,
         None
     };
     let roots = match goal.point() {
-        Some(point) if scope.config => apply::plan(engine, &engine.vaults()?, point, scope)?,
+        Some(point) if scope.config => apply::plan(engine, &engine.vault()?, point, scope)?,
         _ => Vec::new(),
     };
     if let Some(point) = goal.point().filter(|p| scope.config && !p.is_complete()) {
@@ -257,10 +257,10 @@ pub(super) fn converge(
     plan: Plan,
     undo: Point,
 ) -> Result<Restored, EngineError> {
-    let vaults = engine.vaults()?;
+    let vault = engine.vault()?;
     let mut changed = 0;
     for root in &plan.roots {
-        changed += apply::execute(engine, &vaults, root, undo.id)?;
+        changed += apply::execute(engine, &vault, root, undo.id)?;
     }
     fault::point("restore.config");
     let mut activated = false;
@@ -270,7 +270,7 @@ pub(super) fn converge(
         activated = activate(engine, &plan.goal.system(), system, &undo)?;
         fault::point("restore.activated");
     }
-    verify(engine, &vaults, &plan)?;
+    verify(engine, &vault, &plan)?;
     fault::point("restore.verified");
     let generation = generations::read(engine.layout, engine.profile)?.current;
     Ok(Restored {
@@ -312,9 +312,9 @@ fn activate(
 }
 
 /// Plans again: a restore that ended well leaves nothing to do.
-fn verify(engine: &Engine<'_>, vaults: &Vaults, plan: &Plan) -> Result<(), EngineError> {
+fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), EngineError> {
     if let Some(point) = plan.goal.point().filter(|_| plan.scope.config) {
-        let left: Vec<PathBuf> = apply::plan(engine, vaults, point, &plan.scope)?
+        let left: Vec<PathBuf> = apply::plan(engine, vault, point, &plan.scope)?
             .iter()
             .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
             .collect();

@@ -8,7 +8,7 @@ use crate::nix::store_path::StorePath;
 use crate::point::document::System;
 use crate::point::{Point, PointId};
 use crate::system::{journal, pointers};
-use crate::vault::{self, Vault};
+use crate::vault::Vault;
 
 /// The state of the machine and of its restore points.
 #[derive(Debug, Serialize)]
@@ -77,10 +77,9 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
     faults.extend(
         observation.profile.broken.iter().map(|b| format!("{}: {}", b.name.to_string_lossy(), b.why)),
     );
-    let vault_bytes = if vault::exists(&engine.layout.vault()) {
-        engine.vaults()?.config.size()?
-    } else {
-        0
+    let vault_bytes = match engine.existing_vault()? {
+        Some(vault) => vault.config().size()?,
+        None => 0,
     };
     Ok(Status {
         host: observation.host,

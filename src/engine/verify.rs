@@ -86,9 +86,8 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
     let mut problem = |point: Option<PointId>, what: String| {
         report.problems.push(Problem { point, what });
     };
-    if crate::vault::exists(&engine.layout.vault()) {
-        let vaults = engine.vaults()?;
-        let snapshots = vaults.config.snapshots()?;
+    if let Some(vault) = engine.existing_vault()? {
+        let snapshots = vault.config().snapshots()?;
         report.snapshots = snapshots.good.len();
         let stored: BTreeSet<&str> = snapshots.good.iter().map(|s| s.id.as_str()).collect();
         for (point, _) in &catalogue.points {
@@ -109,7 +108,7 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
                 ));
             }
         }
-        let check = vaults.config.check(read_data)?;
+        let check = vault.config().check(read_data)?;
         for line in check.problems {
             problem(None, line);
         }

@@ -20,12 +20,14 @@
 //! | [`toplevel`] | the files of a built system |
 //! | [`bootspec`] | `boot.json` |
 //! | [`imports`] | the paths a `.nix` file refers to |
+//! | [`loader`] | what a boot loader's files start by default |
 //! | [`closure`] | the difference of two closures, by package |
 
 pub mod bootspec;
 pub mod closure;
 pub mod generation;
 pub mod imports;
+pub mod loader;
 pub mod nar;
 pub mod nixbase32;
 pub mod nixhash;

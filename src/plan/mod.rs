@@ -8,5 +8,6 @@
 pub mod humane;
 pub mod merge;
 pub mod prune;
+pub mod restore;
 pub mod text_diff;
 pub mod tree_diff;

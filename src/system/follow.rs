@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::optional;
 use super::{At, IoError, Layout};
-use crate::nix::imports::{self, PathKind, PathRole};
+use crate::nix::imports::{self, RefKind, Role};
 use crate::point::document::{Missing, RootKind, Unfollowed};
 
 /// Entries of these names are never captured.
@@ -217,20 +217,21 @@ impl Search<'_> {
         let text = String::from_utf8_lossy(&bytes);
         let scan = imports::scan(&text);
         for error in scan.errors {
-            self.unfollowed(path, error.line, "", &format!("syntax error: {}", error.message));
+            self.unfollowed(path, line_number(error.line), "", &format!("syntax error: {}", error.message));
         }
         let base = path.parent().unwrap_or(Path::new("/"));
-        for reference in scan.paths {
-            let import = reference.role == PathRole::Import;
+        for reference in scan.refs {
+            let import = reference.role == Role::Import;
+            let line = line_number(reference.line);
             match reference.kind {
-                PathKind::Search(text) => {
-                    self.unfollowed(path, reference.line, &text, "a search path");
+                RefKind::Search(text) => {
+                    self.unfollowed(path, line, &text, "a search path");
                 }
-                PathKind::Dynamic(text) => {
-                    self.unfollowed(path, reference.line, &text, "known only when evaluated");
+                RefKind::Dynamic(text) => {
+                    self.unfollowed(path, line, &text, "known only when evaluated");
                 }
-                PathKind::Literal(literal) => {
-                    self.literal(path, reference.line, base, &literal, import)?;
+                RefKind::Literal(literal) => {
+                    self.literal(path, line, base, &literal, import)?;
                 }
             }
         }
@@ -285,6 +286,10 @@ impl Search<'_> {
             why: why.to_owned(),
         });
     }
+}
+
+fn line_number(line: usize) -> u32 {
+    u32::try_from(line).unwrap_or(u32::MAX)
 }
 
 fn is_nix(path: &Path) -> bool {

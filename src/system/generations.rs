@@ -14,7 +14,10 @@ use chrono::{DateTime, Utc};
 
 use super::toplevel::{Facts, Reader};
 use super::{At, IoError, Layout, error::optional};
-use crate::nix::generation::{GenerationLink, parse_link_name};
+use crate::nix::generation::{
+    GenerationLink, GenerationNumber, TargetState, check_link, current_generation, link_name,
+    parse_link_name,
+};
 use crate::nix::store_path::StorePath;
 
 /// One usable generation.
@@ -84,7 +87,11 @@ pub fn read(layout: &Layout, name: &str) -> Result<Profile, IoError> {
         let Some(number) = file_name.to_str().and_then(|n| parse_link_name(name, n)) else {
             continue;
         };
-        let number = number.0;
+        if file_name.to_str() != Some(&link_name(name, number)) {
+            let why = "its name is not one that Nix gives".to_owned();
+            profile.broken.push(Broken { name: file_name, why });
+            continue;
+        }
         match generation(layout, &entry.path(), number) {
             Ok(generation) => profile.generations.push(generation),
             Err(why) => profile.broken.push(Broken { name: file_name, why }),
@@ -104,22 +111,26 @@ pub fn read(layout: &Layout, name: &str) -> Result<Profile, IoError> {
     Ok(profile)
 }
 
-fn generation(layout: &Layout, link: &Path, number: u64) -> Result<Generation, String> {
+fn generation(layout: &Layout, link: &Path, number: GenerationNumber) -> Result<Generation, String> {
     let meta = fs::symlink_metadata(link).map_err(|e| e.to_string())?;
     if !meta.is_symlink() {
         return Err("it is not a symlink".into());
     }
     let target = fs::read_link(link).map_err(|e| e.to_string())?;
-    let toplevel = GenerationLink::target_of(&target).map_err(|e| e.to_string())?;
-    match fs::symlink_metadata(layout.store_path(&toplevel)) {
-        Ok(_) => {}
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(format!("it is dangling: {} is not in the store", target.display()));
-        }
-        Err(e) => return Err(e.to_string()),
-    }
+    let state = target_state(layout, &target);
+    let link = GenerationLink { number, target };
+    let toplevel = check_link(&link, state).map_err(|e| e.to_string())?;
     let date = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH).into();
-    Ok(Generation { number, toplevel, date })
+    Ok(Generation { number: number.0, toplevel, date })
+}
+
+/// Whether what a link points to is there.
+fn target_state(layout: &Layout, target: &Path) -> TargetState {
+    match fs::symlink_metadata(layout.real(target)) {
+        Ok(_) => TargetState::Complete,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => TargetState::Absent,
+        Err(e) => TargetState::Unreadable(e.to_string()),
+    }
 }
 
 /// The number a profile link points to.
@@ -127,11 +138,7 @@ fn current(layout: &Layout, name: &str) -> Result<Option<u64>, String> {
     let link = layout.profile(name);
     match fs::read_link(&link) {
         Ok(target) => {
-            let number = target
-                .file_name()
-                .and_then(|f| f.to_str())
-                .and_then(|f| parse_link_name(name, f))
-                .map(|n| n.0);
+            let number = current_generation(name, &target).map(|n| n.0);
             number.map(Some).ok_or_else(|| {
                 format!("the profile link points to {}, not to a generation", target.display())
             })

@@ -183,6 +183,11 @@ impl Layout {
         self.state.join("vault")
     }
 
+    /// Whether there is anything where the vault belongs.
+    pub fn has_vault(&self) -> bool {
+        fs::read_dir(self.vault()).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// The policy the NixOS module writes.
     pub fn policy(&self) -> PathBuf {
         self.real("/etc/cairn/policy.json")

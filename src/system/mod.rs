@@ -22,9 +22,11 @@ pub mod nix_cli;
 pub mod pins;
 pub mod pointers;
 pub mod points;
+pub mod policy_file;
 pub mod run;
 pub mod store;
 pub mod switch;
+pub mod terminal;
 pub mod toplevel;
 pub mod tree;
 

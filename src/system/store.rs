@@ -4,7 +4,6 @@
 //! milliseconds for a whole system. Where it may not be opened — another user,
 //! no permission on the WAL files — Nix is asked instead.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::Layout;
 use super::nix_cli;
 use super::run::{RunError, Runner};
 use crate::nix::closure::ClosureEntry;
-use crate::nix::path_info::ExportedPathInfo;
+use crate::nix::path_info::{ParseError, parse_path_infos};
 use crate::nix::store_path::StorePath;
 
 /// Why the store could not be asked.
@@ -33,7 +32,7 @@ pub enum StoreError {
     Nix(#[from] RunError),
     /// Nix printed what it should not.
     #[error("cannot read what `nix path-info` printed: {0}")]
-    Answer(serde_json::Error),
+    Answer(ParseError),
     /// A path is not there, or not registered.
     #[error("{0} is not in the store")]
     Missing(String),
@@ -127,7 +126,8 @@ fn closure_from_nix(
     path: &StorePath,
 ) -> Result<Vec<ClosureEntry>, StoreError> {
     let ended = runner.check(&nix_cli::path_info(layout, path))?;
-    let infos = parse_path_info(&ended.stdout).map_err(StoreError::Answer)?;
+    let text = String::from_utf8_lossy(&ended.stdout);
+    let infos = parse_path_infos(&text).map_err(StoreError::Answer)?.valid;
     let direct: Vec<String> = infos
         .iter()
         .find(|i| i.path == *path)
@@ -141,21 +141,4 @@ fn closure_from_nix(
             path: info.path,
         })
         .collect())
-}
-
-/// `nix path-info --json` prints a list in old releases, a map by path in new
-/// ones.
-fn parse_path_info(text: &[u8]) -> Result<Vec<ExportedPathInfo>, serde_json::Error> {
-    if let Ok(list) = serde_json::from_slice::<Vec<ExportedPathInfo>>(text) {
-        return Ok(list);
-    }
-    let map: BTreeMap<String, serde_json::Value> = serde_json::from_slice(text)?;
-    map.into_iter()
-        .map(|(path, mut info)| {
-            if let Some(fields) = info.as_object_mut() {
-                fields.entry("path").or_insert_with(|| path.into());
-            }
-            serde_json::from_value(info)
-        })
-        .collect()
 }

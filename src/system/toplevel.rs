@@ -11,7 +11,8 @@ use std::sync::Mutex;
 use serde::Deserialize;
 
 use super::Layout;
-use crate::nix::bootspec::Bootspec;
+use crate::nix::bootspec::{self, BootSpec};
+use crate::nix::toplevel as names;
 use crate::nix::store_path::StorePath;
 
 /// What a toplevel says of itself.
@@ -46,7 +47,7 @@ impl<'a> Reader<'a> {
     /// without a kernel or a version is still a toplevel.
     pub fn facts(&self, toplevel: &StorePath) -> Facts {
         let real = self.layout.store_path(toplevel);
-        let nixos_version = fs::read_to_string(real.join("nixos-version"))
+        let nixos_version = fs::read_to_string(real.join(names::NIXOS_VERSION))
             .ok()
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty());
@@ -61,21 +62,21 @@ impl<'a> Reader<'a> {
     /// As `nixos-rebuild list-generations`: the one folder in the kernel's
     /// `lib/modules`; else the version in the kernel's own store path.
     fn kernel(&self, real: &Path) -> Option<String> {
-        let target = fs::read_link(real.join("kernel")).ok()?;
+        let target = fs::read_link(real.join(names::KERNEL)).ok()?;
         self.remember(&self.kernels, target, |target| {
             let package = self.layout.real(target.parent()?);
             let modules = fs::read_dir(package.join("lib/modules")).ok();
             let first = modules.into_iter().flatten().flatten().next();
             first
                 .and_then(|entry| entry.file_name().into_string().ok())
-                .or_else(|| crate::nix::generation::kernel_version_from_path(&target.to_string_lossy()))
+                .or_else(|| names::kernel_version_from_path(target))
         })
     }
 
     /// The `nixos-version` script ends in the JSON that `nixos-version --json`
     /// prints; reading it there saves running a program per generation.
     fn revision(&self, real: &Path) -> Option<String> {
-        let sw = fs::read_link(real.join("sw")).ok()?;
+        let sw = fs::read_link(real.join(names::SW)).ok()?;
         self.remember(&self.revisions, sw, |sw| {
             let script = self.layout.resolve(&sw.join("bin/nixos-version")).ok()?;
             let text = fs::read_to_string(self.layout.real(script)).ok()?;
@@ -103,10 +104,10 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// A line that says what is wrong with `boot.json`.
-    pub fn bootspec(&self, toplevel: &StorePath) -> Result<Option<Bootspec>, String> {
-        let path = self.layout.store_path(toplevel).join("boot.json");
+    pub fn bootspec(&self, toplevel: &StorePath) -> Result<Option<BootSpec>, String> {
+        let path = self.layout.store_path(toplevel).join(names::BOOT_JSON);
         match fs::read_to_string(path) {
-            Ok(text) => Bootspec::parse(&text).map(Some).map_err(|e| e.to_string()),
+            Ok(text) => bootspec::parse(&text).map(Some).map_err(|e| e.to_string()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e.to_string()),
         }
@@ -114,14 +115,14 @@ impl<'a> Reader<'a> {
 
     /// The toplevel of a specialisation.
     pub fn specialisation(&self, parent: &StorePath, name: &str) -> Option<StorePath> {
-        let link = self.layout.store_path(parent).join("specialisation").join(name);
+        let link = self.layout.store_path(parent).join(names::SPECIALISATION).join(name);
         let target = fs::read_link(link).ok()?;
         StorePath::from_absolute_path(target.to_str()?.as_bytes()).ok()
     }
 }
 
 fn specialisations(real: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(real.join("specialisation"))
+    let mut names: Vec<String> = fs::read_dir(real.join(names::SPECIALISATION))
         .into_iter()
         .flatten()
         .flatten()

@@ -121,6 +121,14 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
     Ok(Some(Node { path, kind, mode, uid: meta.uid(), gid: meta.gid(), xattrs }))
 }
 
+/// The content of a file.
+///
+/// # Errors
+/// When it may not be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, IoError> {
+    fs::read(path).at("read", path)
+}
+
 fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();

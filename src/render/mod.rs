@@ -1,0 +1,10 @@
+//! How values look to a person. Pure: values in, text out.
+
+pub mod diff;
+pub mod generations;
+pub mod plan;
+pub mod point;
+pub mod style;
+pub mod table;
+
+pub use style::Style;

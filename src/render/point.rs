@@ -1,0 +1,160 @@
+//! Restore points as text.
+
+use super::Style;
+use super::style::{date, line};
+use super::table::{Cell, Table};
+use crate::plan::humane::bytes;
+use crate::point::document::{Config, System};
+use crate::point::id::shorten_sorted;
+use crate::point::{Marks, Point, PointId};
+
+/// The list of points, newest first.
+pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
+    let ids: Vec<PointId> = points.iter().map(|(p, _)| p.id).collect();
+    let mut table = Table::new(["ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "MARKS", "REASON"]);
+    for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
+        let paint: fn(&Style, &str) -> String = if marks.is_bad() || !point.is_complete() {
+            |s, t| s.yellow(t)
+        } else {
+            |s, t| s.green(t)
+        };
+        table.row(vec![
+            Cell::new(id, |s, t| s.cyan(t)),
+            style.when(point.created).into(),
+            point.trigger.to_string().into(),
+            system_word(&point.system).into(),
+            point.config.as_ref().map_or_else(|| "–".to_owned(), config_word).into(),
+            Cell::new(mark_words(point, marks), paint),
+            line(&point.reason).into(),
+        ]);
+    }
+    table.render(style)
+}
+
+fn system_word(system: &System) -> String {
+    match (&system.profile, system.target()) {
+        (Some(p), Some(t)) if p.toplevel == *t => format!("{} {}", p.name, p.generation),
+        (_, Some(_)) => system.nixos_version.clone().unwrap_or_else(|| "unlisted".to_owned()),
+        (_, None) => "–".to_owned(),
+    }
+}
+
+fn config_word(config: &Config) -> String {
+    let plural = if config.files == 1 { "file" } else { "files" };
+    format!("{} {plural}, {}", config.files, bytes(config.bytes))
+}
+
+fn mark_words(point: &Point, marks: &Marks) -> String {
+    let words = [
+        (marks.is_good(), "good"),
+        (marks.is_bad(), "bad"),
+        (marks.is_pinned(), "pinned"),
+        (!point.is_complete(), "partial"),
+    ];
+    words.iter().filter(|(on, _)| *on).map(|(_, w)| *w).collect::<Vec<_>>().join(" ")
+}
+
+/// Everything a person wants to know of one point.
+pub fn show(point: &Point, marks: &Marks, verbose: bool, style: &Style) -> String {
+    let mut out = format!(
+        "{} {}\n{}\n\n",
+        style.bold("restore point"),
+        style.cyan(point.id),
+        line(&point.reason)
+    );
+    let mut put = |name: &str, value: String| {
+        out.push_str(&format!("{} {value}\n", style.dim(format!("{name:<15}"))));
+    };
+    if let Some(description) = &point.description {
+        put("description", line(description));
+    }
+    put("taken", format!("{} ({})", date(point.created), style.when(point.created)));
+    put("by", format!("{} on {}", point.trigger, line(&point.host)));
+    let marks_text = mark_words(point, marks);
+    put("marks", if marks_text.is_empty() { "none".into() } else { marks_text });
+    if !point.tags.is_empty() {
+        put("tags", line(&point.tags.iter().cloned().collect::<Vec<_>>().join(", ")));
+    }
+    for (key, value) in &point.userdata {
+        put("userdata", line(&format!("{key}={value}")));
+    }
+    system(&point.system, &mut put);
+    for pin in &point.pins {
+        put("held by", pin.link.to_string());
+    }
+    if let Some(config) = &point.config {
+        config_part(config, verbose, &mut put);
+    }
+    for missing in point.completeness.missing() {
+        put("missing", style.yellow(format!("{}: {}", missing.what, line(&missing.why))));
+    }
+    out
+}
+
+fn system(system: &System, put: &mut impl FnMut(&str, String)) {
+    if let Some(profile) = &system.profile {
+        put("profile", format!("{} {} → {}", profile.name, profile.generation, profile.toplevel));
+    }
+    let pointers = [
+        ("running", &system.current),
+        ("booted", &system.booted),
+        ("boot default", &system.loader_default),
+    ];
+    for (name, path) in pointers {
+        if let Some(path) = path {
+            put(name, path.to_string());
+        }
+    }
+    if let Some(specialisation) = &system.specialisation {
+        put("specialisation", format!("{} of {}", line(&specialisation.name), specialisation.parent));
+    }
+    if let Some(incoming) = &system.incoming {
+        put("incoming", format!("{} ({})", incoming.toplevel, line(&incoming.action)));
+    }
+    let facts = [
+        ("NixOS", &system.nixos_version),
+        ("kernel", &system.kernel.target),
+        ("running kernel", &system.kernel.running),
+        ("revision", &system.configuration_revision),
+    ];
+    for (name, fact) in facts {
+        if let Some(fact) = fact {
+            put(name, line(fact));
+        }
+    }
+}
+
+fn config_part(config: &Config, verbose: bool, put: &mut impl FnMut(&str, String)) {
+    put("configuration", format!("{}, hash {}", config_word(config), short_hash(&config.hash)));
+    for root in &config.roots {
+        let git = root.git.as_ref().map_or_else(String::new, |git| {
+            let commit = git.commit.as_deref().map_or("no commit", |c| &c[..c.len().min(12)]);
+            let dirt = match git.dirty {
+                Some(true) => ", dirty",
+                Some(false) => ", clean",
+                None => "",
+            };
+            format!(" (git {commit}{dirt})")
+        });
+        let kind = format!("{:?}", root.kind).to_lowercase();
+        put("root", format!("{} {kind}{git}", root.path));
+    }
+    for path in &config.followed {
+        put("followed", path.to_string());
+    }
+    for path in &config.excluded {
+        put("left out", path.to_string());
+    }
+    if verbose {
+        for u in &config.unfollowed {
+            let text = line(&u.text);
+            put("not followed", format!("{}:{} {text} ({})", u.file, u.line, line(&u.why)));
+        }
+    } else if !config.unfollowed.is_empty() {
+        put("not followed", format!("{} import(s), shown with -v", config.unfollowed.len()));
+    }
+}
+
+fn short_hash(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
