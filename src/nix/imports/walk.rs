@@ -211,15 +211,15 @@ impl Walk {
     /// Paths that no rule came upon: those among the tokens that the parser
     /// skipped after an error.
     fn rest(&mut self, root: &SyntaxNode) {
-        for token in root
+        let tokens = root
             .descendants_with_tokens()
-            .filter_map(NodeOrToken::into_token)
-        {
+            .filter_map(NodeOrToken::into_token);
+        for token in tokens.filter(|token| PATH_TOKENS.contains(&token.kind())) {
             let start = match token.parent().filter(is_path) {
                 Some(path) => path.text_range().start(),
                 None => token.text_range().start(),
             };
-            if PATH_TOKENS.contains(&token.kind()) && self.seen.insert(start) {
+            if self.seen.insert(start) {
                 let kind = literal(token.text(), token.kind() == SyntaxKind::TOKEN_PATH_SEARCH);
                 self.found.push(Found {
                     offset: start.into(),
