@@ -244,7 +244,7 @@ mod tests {
         assert!(lacks.unwrap_err().to_string().contains("no nixos-version"));
         let unreadable = check_link(&link(1, A), Unreadable("denied".to_owned()));
         assert!(unreadable.unwrap_err().to_string().ends_with("denied"));
-        for target in ["/tmp/x", "system-1-link", "", &format!("{A}/sw")] {
+        for target in ["/srv/x", "system-1-link", "", &format!("{A}/sw")] {
             let problem = check_link(&link(2, target), Complete);
             assert!(
                 matches!(problem, Err(LinkProblem::NotAStorePath { .. })),

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use rnix::ast::{Attr, Attrpath, AttrpathValue, HasEntry as _};
+use rnix::ast::{AttrpathValue, HasEntry as _};
 use rnix::{SyntaxKind, SyntaxNode};
 use rowan::ast::AstNode as _;
 
 use super::RefKind;
-use super::walk::static_text;
+use super::syntax::{last_name, name_of, static_text};
 
 /// URL schemes of flake references that may name a local path.
 const LOCAL_SCHEMES: [&str; 6] = [
@@ -98,17 +98,4 @@ fn attribute_path(binding: &SyntaxNode) -> Option<Vec<String>> {
         }
     }
     None
-}
-
-/// The last name of an attribute path, unless it is computed.
-pub(super) fn last_name(path: &Attrpath) -> Option<String> {
-    name_of(&path.attrs().last()?)
-}
-
-fn name_of(attr: &Attr) -> Option<String> {
-    match attr {
-        Attr::Ident(ident) => Some(ident.syntax().text().to_string()),
-        Attr::Str(text) => static_text(&rnix::ast::Expr::Str(text.clone())),
-        Attr::Dynamic(_) => None,
-    }
 }

@@ -7,6 +7,7 @@
 
 mod depth;
 mod flake;
+mod syntax;
 mod walk;
 
 use std::path::PathBuf;
@@ -96,7 +97,7 @@ pub fn scan(text: &str) -> Scan {
     let errors = parse
         .errors()
         .iter()
-        .map(|error| lines.error(walk::error_offset(error, text.len()), error.to_string()))
+        .map(|error| lines.error(syntax::error_offset(error, text.len()), error.to_string()))
         .collect();
     let mut found = walk::references(&parse.syntax());
     // Stable: an expression stands before what is inside it.

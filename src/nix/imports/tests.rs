@@ -251,13 +251,8 @@ fn broken_files() {
     }
     let end = scan("{\n a = (");
     assert_eq!((end.errors[0].line, end.refs.len()), (2, 0));
-    assert_eq!(
-        scan(""),
-        Scan {
-            refs: vec![],
-            errors: scan("").errors
-        }
-    );
+    let nothing = scan("");
+    assert_eq!((nothing.errors.len(), nothing.refs.len()), (1, 0));
 }
 
 #[test]
@@ -342,8 +337,21 @@ proptest! {
             "else", "with", "readDir", ".", "inputs", "url", "\"path:./f\"", "or", "|>", "\\", "\n",
         ];
         let text: Vec<&str> = parts.iter().map(|&part| PARTS[part]).collect();
-        let _ = scan(&text.join(" "));
         let _ = scan(&text.concat());
+        // However broken, every path is part of some reference.
+        let text = text.join(" ");
+        let refs = scan(&text).refs;
+        let has = |wanted: &str| refs.iter().any(|r| match &r.kind {
+            RefKind::Literal(path) => path.as_os_str() == wanted,
+            RefKind::Search(path) => format!("<{path}>") == wanted,
+            RefKind::Dynamic(source) => source.contains(wanted) || source.ends_with('…'),
+        });
+        for (kind, token) in rnix::tokenize(&text) {
+            if token.len() > 2 && matches!(format!("{kind:?}").as_str(),
+                "TOKEN_PATH_ABS" | "TOKEN_PATH_REL" | "TOKEN_PATH_HOME" | "TOKEN_PATH_SEARCH") {
+                prop_assert!(has(token), "{token} of {text:?} is not in {refs:?}");
+            }
+        }
     }
 
     /// A literal path in `imports` is found wherever the list stands.

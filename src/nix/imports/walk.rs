@@ -1,12 +1,17 @@
 //! Walks a syntax tree and collects references. Keeps its own stack of work, so
 //! that deep trees cost memory and not the program's stack.
 
+use std::collections::BTreeSet;
+
 use rnix::ast::{Apply, AttrpathValue, BinOp, BinOpKind, Expr, HasEntry as _, Lambda};
-use rnix::{NodeOrToken, ParseError, SyntaxKind, SyntaxNode};
+use rnix::{NodeOrToken, SyntaxKind, SyntaxNode, TextSize};
 use rowan::ast::AstNode as _;
 
-use super::flake::{last_name, local_input};
-use super::{MAX_SOURCE_CHARS, RefKind, Role};
+use super::flake::local_input;
+use super::syntax::{
+    function_name, is_path, last_name, one_line, operands, spine, static_text, unwrap_parens,
+};
+use super::{RefKind, Role};
 
 /// Functions whose last argument is, or holds, what they give.
 const TRANSPARENT: [&str; 19] = [
@@ -51,6 +56,14 @@ const FILE: [&str; 5] = [
 const CALLING: [&str; 3] = ["callPackage", "callPackages", "callPackageWith"];
 /// Attributes that hold a list of modules, beside `imports`.
 const MODULE_LISTS: [&str; 4] = ["modules", "baseModules", "extraModules", "sharedModules"];
+
+/// Tokens of which paths are made.
+const PATH_TOKENS: [SyntaxKind; 4] = [
+    SyntaxKind::TOKEN_PATH_ABS,
+    SyntaxKind::TOKEN_PATH_REL,
+    SyntaxKind::TOKEN_PATH_HOME,
+    SyntaxKind::TOKEN_PATH_SEARCH,
+];
 
 /// A reference with its offset in bytes.
 pub(super) struct Found {
@@ -106,49 +119,24 @@ impl Use {
 
 /// All references below a node, in no order.
 pub(super) fn references(root: &SyntaxNode) -> Vec<Found> {
+    let work = vec![(root.clone(), Use::Plain)];
     let mut walk = Walk {
         found: Vec::new(),
-        work: vec![(root.clone(), Use::Plain)],
+        work,
+        seen: BTreeSet::new(),
     };
     while let Some((node, usage)) = walk.work.pop() {
         walk.step(&node, usage);
     }
+    walk.rest(root);
     walk.found
-}
-
-/// Where a parse error is, in bytes; the end of the text if it says nothing.
-pub(super) fn error_offset(error: &ParseError, end: usize) -> usize {
-    match error {
-        ParseError::Unexpected(range)
-        | ParseError::UnexpectedExtra(range)
-        | ParseError::UnexpectedWanted(_, range, _)
-        | ParseError::UnexpectedDoubleBind(range)
-        | ParseError::DuplicatedArgs(range, _) => range.start().into(),
-        _ => end,
-    }
-}
-
-/// The text of a string without interpolation or escapes.
-pub(super) fn static_text(expr: &Expr) -> Option<String> {
-    let Expr::Str(text) = expr else {
-        return None;
-    };
-    let mut out = String::new();
-    for child in text.syntax().children_with_tokens() {
-        match child {
-            NodeOrToken::Node(_) => return None,
-            NodeOrToken::Token(token) if token.kind() == SyntaxKind::TOKEN_STRING_CONTENT => {
-                out.push_str(token.text());
-            }
-            NodeOrToken::Token(_) => {}
-        }
-    }
-    (!out.contains('\\') && !out.contains("''")).then_some(out)
 }
 
 struct Walk {
     found: Vec<Found>,
     work: Vec<(SyntaxNode, Use)>,
+    /// Where the paths begin that were accounted for.
+    seen: BTreeSet<TextSize>,
 }
 
 impl Walk {
@@ -160,11 +148,6 @@ impl Walk {
             return self.children(node, Use::Plain);
         };
         match expr {
-            // What the parser skipped is not a tree, but its paths are known.
-            Expr::Error(_) => {
-                self.skipped(node);
-                self.children(node, usage);
-            }
             Expr::Paren(_) => self.children(node, usage),
             Expr::PathAbs(_) | Expr::PathRel(_) | Expr::PathHome(_) | Expr::PathSearch(_) => {
                 self.path(node, usage);
@@ -225,39 +208,36 @@ impl Walk {
         self.push(binding.value(), usage);
     }
 
-    fn skipped(&mut self, node: &SyntaxNode) {
-        for token in node
-            .children_with_tokens()
-            .filter_map(NodeOrToken::into_token)
-        {
-            let text = token.text();
-            let kind = match token.kind() {
-                SyntaxKind::TOKEN_PATH_ABS
-                | SyntaxKind::TOKEN_PATH_REL
-                | SyntaxKind::TOKEN_PATH_HOME => RefKind::Literal(text.into()),
-                SyntaxKind::TOKEN_PATH_SEARCH => {
-                    RefKind::Search(text.trim_matches(['<', '>']).to_owned())
-                }
-                _ => continue,
+    /// Paths that no rule came upon: those among the tokens that the parser
+    /// skipped after an error.
+    fn rest(&mut self, root: &SyntaxNode) {
+        let tokens = root
+            .descendants_with_tokens()
+            .filter_map(NodeOrToken::into_token);
+        for token in tokens.filter(|token| PATH_TOKENS.contains(&token.kind())) {
+            let start = match token.parent().filter(is_path) {
+                Some(path) => path.text_range().start(),
+                None => token.text_range().start(),
             };
-            let offset = token.text_range().start().into();
-            self.found.push(Found {
-                offset,
-                kind,
-                role: Role::Other,
-            });
+            if self.seen.insert(start) {
+                let kind = literal(token.text(), token.kind() == SyntaxKind::TOKEN_PATH_SEARCH);
+                self.found.push(Found {
+                    offset: start.into(),
+                    kind,
+                    role: Role::Other,
+                });
+            }
         }
     }
 
     fn path(&mut self, node: &SyntaxNode, usage: Use) {
+        self.seen.insert(node.text_range().start());
         if usage != Use::Reported {
             let text = node.text().to_string();
             let kind = if node.children().next().is_some() {
                 RefKind::Dynamic(one_line(&text))
-            } else if node.kind() == SyntaxKind::NODE_PATH_SEARCH {
-                RefKind::Search(text.trim_matches(['<', '>']).to_owned())
             } else {
-                RefKind::Literal(text.into())
+                literal(&text, node.kind() == SyntaxKind::NODE_PATH_SEARCH)
             };
             self.report(node, kind, usage.role());
         }
@@ -436,72 +416,10 @@ impl Walk {
     }
 }
 
-/// The operands of a chain of `+`.
-fn operands(operation: &BinOp) -> Vec<SyntaxNode> {
-    let mut operands = Vec::new();
-    let mut next = Some(operation.clone());
-    while let Some(operation) = next.take() {
-        operands.extend(operation.rhs().map(|rhs| rhs.syntax().clone()));
-        match operation.lhs() {
-            Some(Expr::BinOp(lhs)) if lhs.operator() == Some(BinOpKind::Add) => next = Some(lhs),
-            Some(lhs) => operands.push(lhs.syntax().clone()),
-            None => {}
-        }
+fn literal(text: &str, search: bool) -> RefKind {
+    if search {
+        RefKind::Search(text.trim_matches(['<', '>']).to_owned())
+    } else {
+        RefKind::Literal(text.into())
     }
-    operands
-}
-
-/// Function and arguments of `f a b c`.
-fn spine(apply: &Apply) -> (Option<Expr>, Vec<SyntaxNode>) {
-    let mut arguments = Vec::new();
-    let mut next = Some(Expr::Apply(apply.clone()));
-    while let Some(Expr::Apply(apply)) = next {
-        arguments.extend(apply.argument().map(|argument| argument.syntax().clone()));
-        next = apply.lambda();
-    }
-    arguments.reverse();
-    (next, arguments)
-}
-
-fn unwrap_parens(node: &SyntaxNode) -> SyntaxNode {
-    let mut node = node.clone();
-    while node.kind() == SyntaxKind::NODE_PAREN {
-        match node.children().next() {
-            Some(inner) => node = inner,
-            None => break,
-        }
-    }
-    node
-}
-
-fn is_path(node: &SyntaxNode) -> bool {
-    matches!(
-        unwrap_parens(node).kind(),
-        SyntaxKind::NODE_PATH_ABS
-            | SyntaxKind::NODE_PATH_REL
-            | SyntaxKind::NODE_PATH_HOME
-            | SyntaxKind::NODE_PATH_SEARCH
-    )
-}
-
-/// `readDir` for both `readDir` and `builtins.readDir`.
-fn function_name(expr: &Expr) -> Option<String> {
-    match Expr::cast(unwrap_parens(expr.syntax()))? {
-        Expr::Ident(ident) => Some(ident.syntax().text().to_string()),
-        Expr::Select(select) => last_name(&select.attrpath()?),
-        _ => None,
-    }
-}
-
-/// Source on one line, cut.
-fn one_line(source: &str) -> String {
-    let words: Vec<&str> = source.split_whitespace().collect();
-    let line = words.join(" ");
-    if line.chars().count() <= MAX_SOURCE_CHARS {
-        return line;
-    }
-    line.chars()
-        .take(MAX_SOURCE_CHARS - 1)
-        .chain(['…'])
-        .collect()
 }
