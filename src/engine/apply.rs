@@ -63,10 +63,10 @@ pub(super) fn plan(
     scope: &Scope,
 ) -> Result<Vec<RootPlan>, EngineError> {
     let short = || point.id.short_among([]);
-    let config = point
-        .config
-        .as_ref()
-        .ok_or_else(|| EngineError::NotHeld { point: short(), what: "configuration" })?;
+    let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
+        point: short(),
+        what: "configuration",
+    })?;
     let entries = vault.config().entries(&config.snapshot)?;
     let mut leave: Vec<PathBuf> = point
         .completeness
@@ -78,16 +78,16 @@ pub(super) fn plan(
     let mut plans = Vec::new();
     let mut unmatched: BTreeSet<&Path> = scope.paths.iter().map(BytePath::as_path).collect();
     for root in &config.roots {
-        if let Some(plan) =
-            plan_root(engine, vault, root, &entries, scope, &leave, &mut unmatched)?
+        if let Some(plan) = plan_root(engine, vault, root, &entries, scope, &leave, &mut unmatched)?
         {
             plans.push(plan);
         }
     }
     match unmatched.first() {
-        Some(path) => {
-            Err(EngineError::NoSuchPath { point: short(), path: (*path).to_owned() })
-        }
+        Some(path) => Err(EngineError::NoSuchPath {
+            point: short(),
+            path: (*path).to_owned(),
+        }),
         None => Ok(plans),
     }
 }
@@ -102,7 +102,9 @@ fn plan_root(
     unmatched: &mut BTreeSet<&Path>,
 ) -> Result<Option<RootPlan>, EngineError> {
     let path = root.path.as_path();
-    let (Some(base), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let (Some(base), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(None);
+    };
     let captured: BTreeMap<PathBuf, Entry> = entries
         .iter()
         .filter(|e| e.path.starts_with(path) && root.kind != RootKind::Absent)
@@ -113,7 +115,11 @@ fn plan_root(
         nodes.push(node_of(vault.config(), relative, entry)?);
     }
     let wanted = new_tree(nodes, path)?;
-    let leave = Leave { names: EXCLUDED_NAMES, prefixes: EXCLUDED_PREFIXES, paths: leave };
+    let leave = Leave {
+        names: EXCLUDED_NAMES,
+        prefixes: EXCLUDED_PREFIXES,
+        paths: leave,
+    };
     let listing = tree::list(&engine.layout.real(base), Path::new(name), leave)?;
     let now = new_tree(listing.nodes, path)?;
     let Some(within) = tree_scope(scope, base, path, &now, &wanted, unmatched) else {
@@ -127,7 +133,11 @@ fn plan_root(
         changes.retain(|c| c.what != What::Removed);
     }
     // A folder that is to go but holds something a capture leaves out stays.
-    let stays: BTreeSet<&Path> = listing.left.iter().flat_map(|left| left.ancestors()).collect();
+    let stays: BTreeSet<&Path> = listing
+        .left
+        .iter()
+        .flat_map(|left| left.ancestors())
+        .collect();
     changes.retain(|c| c.what != What::Removed || !stays.contains(c.path.as_path()));
     actions
         .steps
@@ -151,7 +161,14 @@ pub(super) fn rooted(mut nodes: BTreeMap<PathBuf, Node>) -> Result<Tree, EngineE
         .collect();
     for path in above {
         let kind = Kind::Dir;
-        let node = Node { path: path.clone(), kind, mode: 0, uid: 0, gid: 0, xattrs: BTreeMap::new() };
+        let node = Node {
+            path: path.clone(),
+            kind,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            xattrs: BTreeMap::new(),
+        };
         nodes.insert(path, node);
     }
     new_tree(nodes.into_values().collect(), Path::new("/"))
@@ -182,7 +199,9 @@ fn tree_scope(
         let relative = if root.starts_with(path) {
             root.strip_prefix(base).ok()
         } else {
-            path.strip_prefix(base).ok().filter(|_| path.starts_with(root))
+            path.strip_prefix(base)
+                .ok()
+                .filter(|_| path.starts_with(root))
         };
         let Some(relative) = relative else { continue };
         if now.get(relative).is_some() || wanted.get(relative).is_some() {
@@ -190,14 +209,19 @@ fn tree_scope(
             unmatched.remove(path);
         }
     }
-    if inside.is_empty() { None } else { TreeScope::new(&inside, now, wanted).ok() }
+    if inside.is_empty() {
+        None
+    } else {
+        TreeScope::new(&inside, now, wanted).ok()
+    }
 }
 
 pub(super) fn node_of(vault: &dyn Vault, path: &Path, entry: &Entry) -> Result<Node, EngineError> {
     let kind = match &entry.kind {
-        EntryKind::File { size, content } => {
-            Kind::File { size: *size, digest: digest(vault, entry, content)? }
-        }
+        EntryKind::File { size, content } => Kind::File {
+            size: *size,
+            digest: digest(vault, entry, content)?,
+        },
         EntryKind::Dir => Kind::Dir,
         EntryKind::Symlink { target } => Kind::Symlink(target.clone()),
         EntryKind::Fifo => Kind::Other("fifo".into()),
@@ -213,7 +237,14 @@ pub(super) fn node_of(vault: &dyn Vault, path: &Path, entry: &Entry) -> Result<N
             .collect(),
         _ => BTreeMap::new(),
     };
-    Ok(Node { path: path.to_owned(), kind, mode: entry.mode, uid: entry.uid, gid: entry.gid, xattrs })
+    Ok(Node {
+        path: path.to_owned(),
+        kind,
+        mode: entry.mode,
+        uid: entry.uid,
+        gid: entry.gid,
+        xattrs,
+    })
 }
 
 /// The SHA-256 of a captured file. A chunk's id is the SHA-256 of its content,
@@ -255,10 +286,21 @@ pub(super) fn execute(
     }
     let real = engine.layout.real(&plan.base);
     durable::create_dir_all(&real)?;
-    let name = plan.root.path.as_path().file_name().map(PathBuf::from).unwrap_or_default();
+    let name = plan
+        .root
+        .path
+        .as_path()
+        .file_name()
+        .map(PathBuf::from)
+        .unwrap_or_default();
     tree::sweep(&real, &name, STAGED)?;
     let base = Beneath::open(&real)?;
-    let work = Work { base: &base, plan, vault: vault.config(), id };
+    let work = Work {
+        base: &base,
+        plan,
+        vault: vault.config(),
+        id,
+    };
     let staged = work.stage()?;
     fault::point("restore.staged");
     work.put_in_place(&staged)?;
@@ -279,7 +321,9 @@ impl Work<'_> {
         let mut staged = BTreeMap::new();
         for step in &self.plan.actions.steps {
             let Action::Write(node) = step else { continue };
-            let Some(entry) = self.plan.entry(&node.path) else { continue };
+            let Some(entry) = self.plan.entry(&node.path) else {
+                continue;
+            };
             if !matches!(entry.kind, EntryKind::File { .. }) {
                 continue;
             }
@@ -298,9 +342,11 @@ impl Work<'_> {
     /// The nearest folder above `path` that is there now and is not to go.
     fn staying_folder(&self, path: &Path) -> Result<PathBuf, EngineError> {
         let goes = |dir: &Path| {
-            self.plan.actions.steps.iter().any(|a| {
-                matches!(a, Action::RemoveDir(p) | Action::Remove(p) if p == dir)
-            })
+            self.plan
+                .actions
+                .steps
+                .iter()
+                .any(|a| matches!(a, Action::RemoveDir(p) | Action::Remove(p) if p == dir))
         };
         for dir in path.ancestors().skip(1) {
             let there = self.base.stat(dir)?;
@@ -343,7 +389,9 @@ impl Work<'_> {
         if let Some(staged) = staged {
             return Ok(self.base.rename(staged, path)?);
         }
-        let Some(entry) = self.plan.entry(path) else { return Ok(()) };
+        let Some(entry) = self.plan.entry(path) else {
+            return Ok(());
+        };
         let name = format!("{STAGED}{}-link", self.id.hex());
         let temporary = path.with_file_name(name);
         self.base.remove_file(&temporary)?;
@@ -354,10 +402,12 @@ impl Work<'_> {
             }
             EntryKind::Fifo => self.base.make_node(&temporary, FileType::Fifo, 0)?,
             EntryKind::Char { device } => {
-                self.base.make_node(&temporary, FileType::CharacterDevice, *device)?;
+                self.base
+                    .make_node(&temporary, FileType::CharacterDevice, *device)?;
             }
             EntryKind::Block { device } => {
-                self.base.make_node(&temporary, FileType::BlockDevice, *device)?;
+                self.base
+                    .make_node(&temporary, FileType::BlockDevice, *device)?;
             }
             EntryKind::File { .. } | EntryKind::Dir | EntryKind::Socket => return Ok(()),
         }
@@ -369,7 +419,9 @@ impl Work<'_> {
     }
 
     fn dress(&self, path: &Path) -> Result<(), EngineError> {
-        let Some(entry) = self.plan.entry(path) else { return Ok(()) };
+        let Some(entry) = self.plan.entry(path) else {
+            return Ok(());
+        };
         match entry.kind {
             EntryKind::Symlink { .. } => self.base.dress_symlink(path, &attributes(entry))?,
             _ => self.base.dress(path, &attributes(entry))?,
@@ -386,7 +438,12 @@ fn attributes(entry: &Entry) -> Attributes {
         xattrs: entry
             .xattrs
             .iter()
-            .map(|x| (std::ffi::OsString::from_vec(x.name.clone().into_bytes()), x.value.clone()))
+            .map(|x| {
+                (
+                    std::ffi::OsString::from_vec(x.name.clone().into_bytes()),
+                    x.value.clone(),
+                )
+            })
             .collect(),
     }
 }
@@ -420,7 +477,10 @@ pub(super) fn changes_content(change: &Change) -> bool {
         What::Added
             | What::Removed
             | What::Modified(Modified { content: true, .. })
-            | What::TypeChanged { from: Type::File, .. }
+            | What::TypeChanged {
+                from: Type::File,
+                ..
+            }
             | What::TypeChanged { to: Type::File, .. }
     )
 }

@@ -85,6 +85,14 @@ pub fn create(engine: &Engine<'_>, request: &Request) -> Result<Created, EngineE
     create_locked(engine, &lock, request)
 }
 
+/// What a point would capture. Nothing is changed.
+///
+/// # Errors
+/// A loop of symlinks among the paths the policy names.
+pub fn preview(engine: &Engine<'_>, request: &Request) -> Result<Sources, EngineError> {
+    Ok(find_sources(engine, request)?)
+}
+
 /// Takes a point under a lock that is already held.
 pub(super) fn create_locked(
     engine: &Engine<'_>,
@@ -109,7 +117,11 @@ pub(super) fn create_locked(
     points::end(engine.layout, id)?;
     fault::point("create.ended");
     let (point, warnings) = point;
-    Ok(Created { point, recovery, warnings })
+    Ok(Created {
+        point,
+        recovery,
+        warnings,
+    })
 }
 
 fn take(
@@ -121,14 +133,19 @@ fn take(
 ) -> Result<(Point, Vec<String>), EngineError> {
     let mut missing = Vec::new();
     let mut warnings = Vec::new();
-    let sources = if request.config { Some(find_sources(engine, request)?) } else { None };
+    let sources = if request.config {
+        Some(find_sources(engine, request)?)
+    } else {
+        None
+    };
     // Observing runs beside the capture: neither needs the other.
     let (observed, captured, roots) = thread::scope(|scope| {
-        let observed = scope.spawn(|| {
-            pointers::observe(engine.layout, engine.profile, request.incoming.clone())
-        });
+        let observed = scope
+            .spawn(|| pointers::observe(engine.layout, engine.profile, request.incoming.clone()));
         let roots = scope.spawn(|| sources.as_ref().map(|s| describe_roots(engine, s)));
-        let captured = sources.as_ref().map(|s| capture(engine, vault, s, id, created));
+        let captured = sources
+            .as_ref()
+            .map(|s| capture(engine, vault, s, id, created));
         (observed.join(), captured.transpose(), roots.join())
     });
     let observation = observed.map_err(|_| EngineError::Thread)??;
@@ -205,7 +222,10 @@ fn capture(
         host: pointers::host(engine.layout),
         time,
         roots: present
-            .map(|r| CaptureRoot { disk: engine.layout.real(&r.path), logical: r.path.clone() })
+            .map(|r| CaptureRoot {
+                disk: engine.layout.real(&r.path),
+                logical: r.path.clone(),
+            })
             .collect(),
         exclude_names: EXCLUDED_NAMES.iter().map(Into::into).collect(),
         exclude_prefixes: EXCLUDED_PREFIXES.iter().map(Into::into).collect(),
@@ -219,7 +239,11 @@ fn capture(
 /// The state directory as a logical path, when it lies under the root: it
 /// never captures itself.
 pub(super) fn own_state(engine: &Engine<'_>) -> Option<PathBuf> {
-    let inside = engine.layout.state().strip_prefix(engine.layout.root()).ok()?;
+    let inside = engine
+        .layout
+        .state()
+        .strip_prefix(engine.layout.root())
+        .ok()?;
     Some(Path::new("/").join(inside))
 }
 
@@ -230,15 +254,14 @@ fn config_part(
     missing: &mut Vec<Missing>,
 ) -> Config {
     missing.extend(sources.missing);
-    missing.extend(
-        captured
-            .unreadable
-            .into_iter()
-            .map(|u| Missing { what: BytePath(u.path), why: u.reason }),
-    );
-    missing.extend(
-        captured.skipped.into_iter().map(|s| Missing { what: BytePath(s.path), why: s.reason }),
-    );
+    missing.extend(captured.unreadable.into_iter().map(|u| Missing {
+        what: BytePath(u.path),
+        why: u.reason,
+    }));
+    missing.extend(captured.skipped.into_iter().map(|s| Missing {
+        what: BytePath(s.path),
+        why: s.reason,
+    }));
     Config {
         roots,
         files: captured.files,
@@ -291,7 +314,9 @@ fn pin(
 /// Whether an earlier point that held the running system was marked good.
 /// Only marked points are looked at, so this costs nothing as a rule.
 fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool, EngineError> {
-    let Some(current) = &observation.system.current else { return Ok(false) };
+    let Some(current) = &observation.system.current else {
+        return Ok(false);
+    };
     Ok(points::marked_points(engine.layout)?
         .iter()
         .any(|(point, marks)| marks.is_good() && point.system.current.as_ref() == Some(current)))
@@ -305,8 +330,11 @@ fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<(), Eng
     pins::unpin(engine.layout, id)?;
     let tag = id.to_string();
     let snapshots = vault.config().snapshots()?.good;
-    let ours: Vec<String> =
-        snapshots.into_iter().filter(|s| s.tag == tag).map(|s| s.id).collect();
+    let ours: Vec<String> = snapshots
+        .into_iter()
+        .filter(|s| s.tag == tag)
+        .map(|s| s.id)
+        .collect();
     let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
     if let Some((_, error)) = vault.config().forget(&ours).failed.into_iter().next() {
         return Err(error.into());

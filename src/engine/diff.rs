@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Engine, EngineError, apply};
-use crate::nix::closure::{self, ClosureDiff};
+use crate::nix::closure;
 use crate::nix::store_path::StorePath;
-use crate::plan::text_diff::{self, FileDiff, Side};
-use crate::plan::tree_diff::{self, Change, Tree, What};
+use crate::plan::comparison::{Diff, FileChange, SystemDiff};
+use crate::plan::text_diff::{self, Side};
+use crate::plan::tree_diff::{self, Change, Tree};
+use crate::point::Selector;
 use crate::point::document::{Point, RootKind, StateSet};
 use crate::point::tree::Kind;
-use crate::point::{BytePath, Selector};
 use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
 use crate::system::tree::{self, Leave};
 use crate::system::{pointers, store};
@@ -36,52 +37,6 @@ impl End {
             Self::Now => "now".to_owned(),
         }
     }
-}
-
-/// What differs between two ends.
-#[derive(Debug)]
-pub struct Diff {
-    /// Names of the ends.
-    pub labels: (String, String),
-    /// The systems; absent when one end has none.
-    pub system: Option<SystemDiff>,
-    /// Changed configuration files, by path.
-    pub config: Vec<FileChange>,
-    /// State sets that differ: name, bytes before and after.
-    pub state: BTreeMap<String, (Option<u64>, Option<u64>)>,
-}
-
-impl Diff {
-    /// Whether nothing differs.
-    pub fn is_empty(&self) -> bool {
-        self.system.as_ref().is_none_or(|s| s.from == s.to)
-            && self.config.is_empty()
-            && self.state.is_empty()
-    }
-}
-
-/// How two systems differ.
-#[derive(Debug)]
-pub struct SystemDiff {
-    /// Toplevel before.
-    pub from: StorePath,
-    /// Toplevel after.
-    pub to: StorePath,
-    /// Packages; absent when the store cannot say, see `note`.
-    pub closure: Option<ClosureDiff>,
-    /// Why there is no package list.
-    pub note: Option<String>,
-}
-
-/// A changed configuration file.
-#[derive(Debug)]
-pub struct FileChange {
-    /// Absolute logical path.
-    pub path: BytePath,
-    /// What changed.
-    pub what: What,
-    /// The text difference, for files whose content differs.
-    pub text: Option<FileDiff>,
 }
 
 /// The end a selector names; `now` is the machine.
@@ -112,7 +67,10 @@ pub fn diff(engine: &Engine<'_>, from: &End, to: &End) -> Result<Diff, EngineErr
 fn toplevel(engine: &Engine<'_>, end: &End) -> Result<Option<StorePath>, EngineError> {
     Ok(match end {
         End::Point(point) => point.system.target().cloned(),
-        End::Now => pointers::observe(engine.layout, engine.profile, None)?.system.target().cloned(),
+        End::Now => pointers::observe(engine.layout, engine.profile, None)?
+            .system
+            .target()
+            .cloned(),
     })
 }
 
@@ -121,14 +79,24 @@ fn system(engine: &Engine<'_>, from: &End, to: &End) -> Result<Option<SystemDiff
         return Ok(None);
     };
     if from == to {
-        return Ok(Some(SystemDiff { from, to, closure: None, note: None }));
+        return Ok(Some(SystemDiff {
+            from,
+            to,
+            closure: None,
+            note: None,
+        }));
     }
     let read = |path: &StorePath| store::closure(engine.layout, engine.runner, path);
     let (closure, note) = match (read(&from), read(&to)) {
         (Ok(before), Ok(after)) => (Some(closure::diff(&before, &after)), None),
         (Err(e), _) | (_, Err(e)) => (None, Some(e.to_string())),
     };
-    Ok(Some(SystemDiff { from, to, closure, note }))
+    Ok(Some(SystemDiff {
+        from,
+        to,
+        closure,
+        note,
+    }))
 }
 
 /// One end's configuration: the listing, and how to read a file of it.
@@ -141,12 +109,18 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
-        if !self.tree.get(path).is_some_and(|n| matches!(n.kind, Kind::File { .. })) {
+        if !self
+            .tree
+            .get(path)
+            .is_some_and(|n| matches!(n.kind, Kind::File { .. }))
+        {
             return Ok(None);
         }
         match &self.entries {
             Some(entries) => {
-                let Some(entry) = entries.get(path) else { return Ok(None) };
+                let Some(entry) = entries.get(path) else {
+                    return Ok(None);
+                };
                 let mut bytes = Vec::new();
                 self.vault.read(entry, &mut bytes)?;
                 Ok(Some(bytes))
@@ -194,8 +168,11 @@ fn files<'a>(
             entries = Some(captured);
         }
         End::Now => {
-            let leave =
-                Leave { names: EXCLUDED_NAMES, prefixes: EXCLUDED_PREFIXES, paths: &[] };
+            let leave = Leave {
+                names: EXCLUDED_NAMES,
+                prefixes: EXCLUDED_PREFIXES,
+                paths: &[],
+            };
             for root in roots {
                 let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;
                 nodes.extend(listing.nodes.into_iter().map(|n| (n.path.clone(), n)));
@@ -203,7 +180,12 @@ fn files<'a>(
         }
     }
     let tree = apply::rooted(nodes)?;
-    Ok(Files { engine, vault, tree, entries })
+    Ok(Files {
+        engine,
+        vault,
+        tree,
+        entries,
+    })
 }
 
 fn config(
@@ -212,8 +194,11 @@ fn config(
     from: &End,
     to: &End,
 ) -> Result<Vec<FileChange>, EngineError> {
-    let mut roots: Vec<PathBuf> =
-        roots_of(from).into_iter().chain(roots_of(to)).map(Path::to_owned).collect();
+    let mut roots: Vec<PathBuf> = roots_of(from)
+        .into_iter()
+        .chain(roots_of(to))
+        .map(Path::to_owned)
+        .collect();
     roots.sort();
     roots.dedup();
     let before = files(engine, vault, from, &roots)?;
@@ -242,15 +227,27 @@ fn file_change(
         match (&old, &new) {
             (None, None) => None,
             _ => Some(text_diff::diff(
-                Side { path: &path, label: &labels.0, content: old.as_deref() },
-                Side { path: &path, label: &labels.1, content: new.as_deref() },
+                Side {
+                    path: &path,
+                    label: &labels.0,
+                    content: old.as_deref(),
+                },
+                Side {
+                    path: &path,
+                    label: &labels.1,
+                    content: new.as_deref(),
+                },
                 CONTEXT,
             )),
         }
     } else {
         None
     };
-    Ok(FileChange { path: path.into(), what: change.what, text })
+    Ok(FileChange {
+        path: path.into(),
+        what: change.what,
+        text,
+    })
 }
 
 fn state(from: &End, to: &End) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
@@ -269,7 +266,9 @@ fn state(from: &End, to: &End) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
     before
         .keys()
         .chain(after.keys())
-        .filter(|name| before.get(*name).map(|s| &s.snapshot) != after.get(*name).map(|s| &s.snapshot))
+        .filter(|name| {
+            before.get(*name).map(|s| &s.snapshot) != after.get(*name).map(|s| &s.snapshot)
+        })
         .map(|name| {
             let bytes = |sets: &BTreeMap<String, StateSet>| sets.get(name).map(|s| s.bytes);
             (name.clone(), (bytes(before), bytes(after)))
@@ -288,16 +287,19 @@ pub fn cat(
     out: &mut dyn std::io::Write,
 ) -> Result<(), EngineError> {
     let short = point.id.short_among([]);
-    let config = point
-        .config
-        .as_ref()
-        .ok_or(EngineError::NotHeld { point: short.clone(), what: "configuration" })?;
+    let config = point.config.as_ref().ok_or(EngineError::NotHeld {
+        point: short.clone(),
+        what: "configuration",
+    })?;
     let vault = engine.vault()?;
     let entry = vault
         .config()
         .entries(&config.snapshot)?
         .into_iter()
         .find(|e| e.path == path && matches!(e.kind, EntryKind::File { .. }))
-        .ok_or(EngineError::NoSuchPath { point: short, path: path.to_owned() })?;
+        .ok_or(EngineError::NoSuchPath {
+            point: short,
+            path: path.to_owned(),
+        })?;
     Ok(vault.config().read(&entry, out)?)
 }

@@ -59,7 +59,10 @@ pub enum EngineError {
         what: &'static str,
     },
     /// A named path is neither in the point nor on disk.
-    #[error("{} is not in restore point {point}, nor on disk below its roots", printable(path))]
+    #[error(
+        "{} is not in restore point {point}, nor on disk below its roots",
+        printable(path)
+    )]
     NoSuchPath {
         /// Short id.
         point: String,
@@ -139,9 +142,9 @@ impl EngineError {
                 "cairn status (then again, or with --lock-timeout 300)".into()
             }
             Self::Vault(_) => "cairn verify".into(),
-            Self::ToplevelGone { point, .. } => format!(
-                "cairn restore {point} --only config && nixos-rebuild switch"
-            ),
+            Self::ToplevelGone { point, .. } => {
+                format!("cairn restore {point} --only config && nixos-rebuild switch")
+            }
             Self::NotAllowed { .. } => "sudo cairn …".into(),
             Self::NoGeneration { .. } => "cairn generations list".into(),
             Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),

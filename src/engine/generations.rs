@@ -6,8 +6,8 @@ use super::restore::{self, Goal, Plan};
 use super::{Engine, EngineError, prune};
 use crate::nix::store_path::StorePath;
 use crate::plan::prune::PrunePlan;
-use crate::point::policy::Keep;
 use crate::point::Point;
+use crate::point::policy::Keep;
 use crate::system::generations::{self, Profile};
 use crate::system::journal::Scope;
 use crate::system::toplevel::{Facts, Reader};
@@ -55,7 +55,10 @@ pub struct Listing {
 /// When the profiles directory cannot be read.
 pub fn list(engine: &Engine<'_>) -> Result<Listing, EngineError> {
     let profile = generations::read(engine.layout, engine.profile)?;
-    let (running, booted) = (pointers::current(engine.layout), pointers::booted(engine.layout));
+    let (running, booted) = (
+        pointers::current(engine.layout),
+        pointers::booted(engine.layout),
+    );
     let facts = generations::facts(engine.layout, &profile.generations);
     let rows = profile
         .generations
@@ -117,7 +120,10 @@ pub fn show(engine: &Engine<'_>, number: Option<u64>) -> Result<Details, EngineE
         .ok_or_else(|| no_generation(engine, number))?;
     let (spec, bootspec_note) = match Reader::new(engine.layout).bootspec(&row.toplevel) {
         Ok(Some(spec)) => (Some(spec), None),
-        Ok(None) => (None, Some("no boot.json (a container, or an old release)".to_owned())),
+        Ok(None) => (
+            None,
+            Some("no boot.json (a container, or an old release)".to_owned()),
+        ),
         Err(e) => (None, Some(format!("boot.json is unusable: {e}"))),
     };
     let catalogue = engine.catalogue()?;
@@ -133,7 +139,10 @@ pub fn show(engine: &Engine<'_>, number: Option<u64>) -> Result<Details, EngineE
         kernel_params: spec.as_ref().map(|s| s.kernel_params.clone()),
         label: spec.map(|s| s.label),
         bootspec_note,
-        config_hash: holders.iter().find_map(|p| p.config.as_ref()).map(|c| c.hash.clone()),
+        config_hash: holders
+            .iter()
+            .find_map(|p| p.config.as_ref())
+            .map(|c| c.hash.clone()),
         points: holders.iter().map(|p| p.id).collect(),
         closure_bytes: closure.ok().map(|c| c.iter().map(|e| e.nar_size).sum()),
         row,
@@ -141,7 +150,10 @@ pub fn show(engine: &Engine<'_>, number: Option<u64>) -> Result<Details, EngineE
 }
 
 fn no_generation(engine: &Engine<'_>, number: u64) -> EngineError {
-    EngineError::NoGeneration { profile: engine.profile.to_owned(), number }
+    EngineError::NoGeneration {
+        profile: engine.profile.to_owned(),
+        number,
+    }
 }
 
 /// Plans a switch to the generation `number`: a restore of its system, by
@@ -149,13 +161,11 @@ fn no_generation(engine: &Engine<'_>, number: u64) -> EngineError {
 ///
 /// # Errors
 /// When there is no usable generation with this number.
-pub fn plan_switch(
-    engine: &Engine<'_>,
-    number: u64,
-    scope: &Scope,
-) -> Result<Plan, EngineError> {
+pub fn plan_switch(engine: &Engine<'_>, number: u64, scope: &Scope) -> Result<Plan, EngineError> {
     let profile = generations::read(engine.layout, engine.profile)?;
-    let generation = profile.number(number).ok_or_else(|| no_generation(engine, number))?;
+    let generation = profile
+        .number(number)
+        .ok_or_else(|| no_generation(engine, number))?;
     restore::plan_goal(engine, Goal::Toplevel(generation.toplevel.clone()), scope)
 }
 

@@ -32,7 +32,10 @@ pub fn say(
     let _lock = engine.lock(Mode::Exclusive)?;
     let point = engine.select(selector)?;
     let mut marks = points::read_marks(engine.layout, point.id)?;
-    let note = Note { at: engine.clock.now(), reason };
+    let note = Note {
+        at: engine.clock.now(),
+        reason,
+    };
     match say {
         Say::Good => marks.verdict = Some(Verdict { good: true, note }),
         Say::Bad => marks.verdict = Some(Verdict { good: false, note }),

@@ -105,8 +105,14 @@ impl Engine<'_> {
         catalogue: &'c Catalogue,
         selector: &Selector,
     ) -> Result<&'c Point, EngineError> {
-        let (booted, current) = (pointers::booted(self.layout), pointers::current(self.layout));
-        let here = Here { booted: booted.as_ref(), current: current.as_ref() };
+        let (booted, current) = (
+            pointers::booted(self.layout),
+            pointers::current(self.layout),
+        );
+        let here = Here {
+            booted: booted.as_ref(),
+            current: current.as_ref(),
+        };
         Ok(selector.resolve(&catalogue.points, here)?)
     }
 }

@@ -35,9 +35,18 @@ pub fn rules(keep: &Keep) -> Result<Policy, EngineError> {
         keep_weekly: keep.keep_weekly,
         keep_monthly: keep.keep_monthly,
         keep_yearly: keep.keep_yearly,
-        keep_within: keep.keep_within.as_deref().map(planner::parse_duration).transpose()?,
+        keep_within: keep
+            .keep_within
+            .as_deref()
+            .map(planner::parse_duration)
+            .transpose()?,
         keep_tags: keep.keep_tags.clone(),
-        min_age: chrono::Duration::zero(),
+        min_age: keep
+            .min_age
+            .as_deref()
+            .map(planner::parse_duration)
+            .transpose()?
+            .unwrap_or_default(),
     })
 }
 
@@ -54,17 +63,33 @@ pub fn plan(engine: &Engine<'_>, keep: &Keep) -> Result<(Catalogue, PrunePlan), 
 
 fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, EngineError> {
     let all = &catalogue.points;
-    let latest_good = all.iter().rev().find(|(_, m)| m.is_good()).map(|(p, _)| p.id);
+    let latest_good = all
+        .iter()
+        .rev()
+        .find(|(_, m)| m.is_good())
+        .map(|(p, _)| p.id);
     let needed = needed_by_journal(engine)?;
     let newest_of = |wanted: Option<crate::nix::store_path::StorePath>| {
         wanted.and_then(|w| {
-            all.iter().rev().map(|(p, _)| p).find(|p| p.system.current.as_ref() == Some(&w))
+            all.iter()
+                .rev()
+                .map(|(p, _)| p)
+                .find(|p| p.system.current.as_ref() == Some(&w))
         })
     };
     let holders = [
-        (newest_of(pointers::booted(engine.layout)), Protection::Booted),
-        (newest_of(pointers::current(engine.layout)), Protection::Current),
-        (newest_of(loader::default(engine.layout)), Protection::Default),
+        (
+            newest_of(pointers::booted(engine.layout)),
+            Protection::Booted,
+        ),
+        (
+            newest_of(pointers::current(engine.layout)),
+            Protection::Current,
+        ),
+        (
+            newest_of(loader::default(engine.layout)),
+            Protection::Default,
+        ),
     ];
     let item = |(point, marks): &(Point, Marks)| {
         let mut protected = Vec::new();
@@ -78,7 +103,10 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
             protected.push(Protection::Running);
         }
         protected.extend(
-            holders.iter().filter(|(p, _)| p.is_some_and(|p| p.id == point.id)).map(|(_, why)| *why),
+            holders
+                .iter()
+                .filter(|(p, _)| p.is_some_and(|p| p.id == point.id))
+                .map(|(_, why)| *why),
         );
         if all.len() == 1 {
             protected.push(Protection::OnlyPoint);
@@ -99,8 +127,13 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
 /// Points an unfinished restore needs, and the undo point of the last one.
 fn needed_by_journal(engine: &Engine<'_>) -> Result<Vec<PointId>, EngineError> {
     let entries = journal::read(engine.layout)?;
-    let running = entries.iter().filter(|e| e.state == journal::State::Running);
-    let last = entries.iter().rev().find(|e| e.state == journal::State::Done);
+    let running = entries
+        .iter()
+        .filter(|e| e.state == journal::State::Running);
+    let last = entries
+        .iter()
+        .rev()
+        .find(|e| e.state == journal::State::Done);
     let mut ids = Vec::new();
     for entry in running {
         ids.push(entry.undo_point);
@@ -142,9 +175,11 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
     let vault = engine.vault()?;
     let ids: Vec<&str> = snapshots.iter().map(String::as_str).collect();
     for (snapshot, error) in vault.config().forget(&ids).failed {
-        let owner = catalogue.points.iter().map(|(p, _)| p).find(|p| {
-            p.config.as_ref().is_some_and(|c| c.snapshot == snapshot)
-        });
+        let owner = catalogue
+            .points
+            .iter()
+            .map(|(p, _)| p)
+            .find(|p| p.config.as_ref().is_some_and(|c| c.snapshot == snapshot));
         if let Some(owner) = owner {
             pruned.failed.push((owner.id, error.to_string()));
         }
@@ -211,7 +246,12 @@ pub fn plan_generations(engine: &Engine<'_>, keep: &Keep) -> Result<PrunePlan, E
             }
         })
         .collect();
-    Ok(planner::plan(&items, &rules(keep)?, engine.clock.now(), None)?)
+    Ok(planner::plan(
+        &items,
+        &rules(keep)?,
+        engine.clock.now(),
+        None,
+    )?)
 }
 
 /// The generation number in a decision's key.

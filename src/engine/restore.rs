@@ -48,7 +48,10 @@ impl Goal {
     fn system(&self) -> System {
         match self {
             Self::Point(point) => point.system.clone(),
-            Self::Toplevel(path) => System { current: Some(path.clone()), ..System::default() },
+            Self::Toplevel(path) => System {
+                current: Some(path.clone()),
+                ..System::default()
+            },
         }
     }
 
@@ -93,6 +96,8 @@ pub struct Restored {
     pub changed: usize,
     /// The generation the profile points to now.
     pub generation: Option<u64>,
+    /// Whether the profile moved.
+    pub moved: bool,
     /// Whether the running system was switched.
     pub activated: bool,
     /// Worth knowing.
@@ -104,12 +109,12 @@ pub struct Restored {
 /// # Errors
 /// No such point; a part it does not hold; a system that is gone; rights that
 /// are lacking. Nothing is changed.
-pub fn plan(
-    engine: &Engine<'_>,
-    selector: &Selector,
-    scope: &Scope,
-) -> Result<Plan, EngineError> {
-    plan_goal(engine, Goal::Point(Box::new(engine.select(selector)?)), scope)
+pub fn plan(engine: &Engine<'_>, selector: &Selector, scope: &Scope) -> Result<Plan, EngineError> {
+    plan_goal(
+        engine,
+        Goal::Point(Box::new(engine.select(selector)?)),
+        scope,
+    )
 }
 
 /// Plans a restore of a goal at hand.
@@ -133,7 +138,13 @@ pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan,
             point.completeness.missing().len()
         ));
     }
-    Ok(Plan { goal, scope: scope.clone(), system, roots, warnings })
+    Ok(Plan {
+        goal,
+        scope: scope.clone(),
+        system,
+        roots,
+        warnings,
+    })
 }
 
 fn system_plan(
@@ -144,11 +155,15 @@ fn system_plan(
 ) -> Result<SystemPlan, EngineError> {
     let short = goal.label();
     let system = goal.system();
-    let target = system
-        .target()
-        .ok_or(EngineError::NotHeld { point: short.clone(), what: "system" })?;
+    let target = system.target().ok_or(EngineError::NotHeld {
+        point: short.clone(),
+        what: "system",
+    })?;
     if !store::is_valid(engine.layout, target)? {
-        return Err(EngineError::ToplevelGone { point: short, toplevel: target.clone() });
+        return Err(EngineError::ToplevelGone {
+            point: short,
+            toplevel: target.clone(),
+        });
     }
     let profile = generations::read(engine.layout, engine.profile)?;
     let now = pointers::current(engine.layout);
@@ -159,7 +174,10 @@ fn system_plan(
         switch::can_switch(engine.layout, target),
         scope.activation.action(),
     )
-    .ok_or(EngineError::NotHeld { point: short, what: "system" })?;
+    .ok_or(EngineError::NotHeld {
+        point: short,
+        what: "system",
+    })?;
     if plan.activate.is_none() && !plan.is_empty() {
         warnings.push(
             "no running NixOS here: the profile moves, nothing is activated until the next boot"
@@ -178,7 +196,11 @@ fn system_plan(
 
 fn profile_view(profile: &generations::Profile) -> crate::plan::restore::ProfileView {
     crate::plan::restore::ProfileView {
-        generations: profile.generations.iter().map(|g| (g.number, g.toplevel.clone())).collect(),
+        generations: profile
+            .generations
+            .iter()
+            .map(|g| (g.number, g.toplevel.clone()))
+            .collect(),
         current: profile.current,
     }
 }
@@ -228,8 +250,11 @@ fn undo_point(
     request.trigger = Trigger::PreRestore;
     request.also = plan.roots.iter().map(|r| r.root.path.0.clone()).collect();
     let created = create::create_locked(engine, lock, &request)?;
-    let changed: Vec<PathBuf> =
-        plan.roots.iter().flat_map(|r| r.changed_paths().collect::<Vec<_>>()).collect();
+    let changed: Vec<PathBuf> = plan
+        .roots
+        .iter()
+        .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
+        .collect();
     let missing: Vec<_> = created
         .point
         .completeness
@@ -237,11 +262,16 @@ fn undo_point(
         .iter()
         .filter(|m| {
             let path = m.what.as_path();
-            changed.iter().any(|c| c.starts_with(path) || path.starts_with(c))
+            changed
+                .iter()
+                .any(|c| c.starts_with(path) || path.starts_with(c))
         })
         .collect();
     if !missing.is_empty() {
-        let what = missing.iter().map(|m| format!("{} ({})", m.what, m.why)).collect::<Vec<_>>();
+        let what = missing
+            .iter()
+            .map(|m| format!("{} ({})", m.what, m.why))
+            .collect::<Vec<_>>();
         return Err(EngineError::NotAllowed {
             uid: rustix::process::geteuid().as_raw(),
             what: format!("reading {} for the undo point", what.join(", ")),
@@ -278,6 +308,7 @@ pub(super) fn converge(
         undo,
         changed,
         generation,
+        moved: plan.system.is_some_and(|s| s.profile != ProfileMove::Stay),
         activated,
         warnings: plan.warnings,
     })
@@ -301,13 +332,18 @@ fn activate(
     system: &SystemPlan,
     undo: &Point,
 ) -> Result<bool, EngineError> {
-    let Some(action) = system.activate.as_deref() else { return Ok(false) };
+    let Some(action) = system.activate.as_deref() else {
+        return Ok(false);
+    };
     let specialisation = wanted.specialisation.as_ref();
     let call = switch::call(engine.layout, &system.target, specialisation, action);
     let ended = switch::run(engine.runner, &call)?;
     match ended.code {
         0 => Ok(true),
-        code => Err(EngineError::Switch { code, undo: undo.id.short_among([]) }),
+        code => Err(EngineError::Switch {
+            code,
+            undo: undo.id.short_among([]),
+        }),
     }
 }
 
@@ -326,7 +362,9 @@ fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), Engi
             )));
         }
     }
-    let Some(system) = &plan.system else { return Ok(()) };
+    let Some(system) = &plan.system else {
+        return Ok(());
+    };
     let profile = generations::read(engine.layout, engine.profile)?;
     let points_to = profile.current().map(|g| g.toplevel.clone());
     if system.profile != ProfileMove::Stay && points_to.as_ref() != Some(&system.target) {
@@ -357,14 +395,23 @@ fn check_rights(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
     if uid.is_root() {
         return Ok(());
     }
-    let lacking = |what: String| Err(EngineError::NotAllowed { uid: uid.as_raw(), what });
+    let lacking = |what: String| {
+        Err(EngineError::NotAllowed {
+            uid: uid.as_raw(),
+            what,
+        })
+    };
     if let Some(system) = plan.system.as_ref().filter(|s| !s.is_empty()) {
         let profiles = engine.layout.profile_dir(engine.profile);
         if system.activate.is_some() || !apply::writable(&profiles) {
             return lacking(format!("setting the profile in {}", profiles.display()));
         }
     }
-    match plan.roots.iter().find_map(|root| apply::first_unwritable(engine, root)) {
+    match plan
+        .roots
+        .iter()
+        .find_map(|root| apply::first_unwritable(engine, root))
+    {
         Some(path) => lacking(format!("writing {}", path.display())),
         None => Ok(()),
     }

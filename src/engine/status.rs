@@ -57,7 +57,11 @@ pub struct Brief {
 
 impl From<&Point> for Brief {
     fn from(point: &Point) -> Self {
-        Self { id: point.id, created: point.created, reason: point.reason.clone() }
+        Self {
+            id: point.id,
+            created: point.created,
+            reason: point.reason.clone(),
+        }
     }
 }
 
@@ -75,7 +79,11 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let with_config = newest(&|(p, _)| p.config.is_some());
     let mut faults: Vec<String> = observation.profile.fault.iter().cloned().collect();
     faults.extend(
-        observation.profile.broken.iter().map(|b| format!("{}: {}", b.name.to_string_lossy(), b.why)),
+        observation
+            .profile
+            .broken
+            .iter()
+            .map(|b| format!("{}: {}", b.name.to_string_lossy(), b.why)),
     );
     let vault_bytes = match engine.existing_vault()? {
         Some(vault) => vault.config().size()?,
@@ -109,7 +117,11 @@ fn notes(system: &System) -> Vec<String> {
     let mut notes = Vec::new();
     let profile = system.profile.as_ref().map(|p| &p.toplevel);
     let is = |a: Option<&StorePath>, b: Option<&StorePath>| a.is_none() || b.is_none() || a == b;
-    let current = system.specialisation.as_ref().map(|s| &s.parent).or(system.current.as_ref());
+    let current = system
+        .specialisation
+        .as_ref()
+        .map(|s| &s.parent)
+        .or(system.current.as_ref());
     if !is(current, profile) {
         notes.push("the running system is not the one the profile boots".to_owned());
     }
@@ -122,7 +134,9 @@ fn notes(system: &System) -> Vec<String> {
     if let (Some(running), Some(target)) = (&system.kernel.running, &system.kernel.target)
         && running != target
     {
-        notes.push(format!("kernel {running} runs, {target} starts at the next boot"));
+        notes.push(format!(
+            "kernel {running} runs, {target} starts at the next boot"
+        ));
     }
     notes
 }

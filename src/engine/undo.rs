@@ -9,7 +9,10 @@ use crate::system::lock::Mode;
 /// The restore `undo` would reverse: the last one that ended, or the one whose
 /// undo point or restored point `selector` names.
 fn reversible(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Entry, EngineError> {
-    let wanted = selector.map(|s| engine.select(s)).transpose()?.map(|p| p.id);
+    let wanted = selector
+        .map(|s| engine.select(s))
+        .transpose()?
+        .map(|p| p.id);
     journal::read(engine.layout)?
         .into_iter()
         .rev()
@@ -24,7 +27,10 @@ fn reversible(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Entry,
 /// When there is none, or its undo point is gone.
 pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, EngineError> {
     let entry = reversible(engine, selector)?;
-    let scope = Scope { keep_added: false, ..entry.scope };
+    let scope = Scope {
+        keep_added: false,
+        ..entry.scope
+    };
     let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
     restore::plan_goal(engine, goal, &scope)
 }

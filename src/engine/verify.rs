@@ -43,12 +43,19 @@ pub struct Problem {
 pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineError> {
     let _lock = engine.lock(Mode::Shared)?;
     let catalogue = engine.catalogue()?;
-    let mut report = Report { points: catalogue.points.len(), read_data, ..Report::default() };
+    let mut report = Report {
+        points: catalogue.points.len(),
+        read_data,
+        ..Report::default()
+    };
     let mut problem = |point: Option<PointId>, what: String| {
         report.problems.push(Problem { point, what });
     };
     for damaged in &catalogue.damaged {
-        problem(damaged.id, format!("{}: {}", damaged.file.to_string_lossy(), damaged.why));
+        problem(
+            damaged.id,
+            format!("{}: {}", damaged.file.to_string_lossy(), damaged.why),
+        );
     }
     let known: BTreeSet<PointId> = catalogue
         .points
@@ -61,7 +68,10 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
         if let Some(target) = point.system.target()
             && !store::is_valid(engine.layout, target)?
         {
-            problem(Some(point.id), format!("its system is gone from the store: {target}"));
+            problem(
+                Some(point.id),
+                format!("its system is gone from the store: {target}"),
+            );
         }
         for pin in &point.pins {
             let name = pin.link.as_path().file_name();
@@ -69,7 +79,10 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
             match held {
                 None => problem(Some(point.id), format!("the root {} is gone", pin.link)),
                 Some(root) if root.target.as_ref() != Some(&pin.path) => {
-                    problem(Some(point.id), format!("the root {} leads elsewhere", pin.link));
+                    problem(
+                        Some(point.id),
+                        format!("the root {} leads elsewhere", pin.link),
+                    );
                 }
                 Some(_) => {}
             }
@@ -94,7 +107,10 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
             if let Some(config) = &point.config
                 && !stored.contains(config.snapshot.as_str())
             {
-                problem(Some(point.id), "its configuration is gone from the vault".to_owned());
+                problem(
+                    Some(point.id),
+                    "its configuration is gone from the vault".to_owned(),
+                );
             }
         }
         let inflight = points::inflight(engine.layout)?;
@@ -116,7 +132,10 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
     }
     for root in roots {
         if root.owner.is_none_or(|id| !known.contains(&id)) {
-            report.notes.push(format!("root {} belongs to no restore point", root.link.display()));
+            report.notes.push(format!(
+                "root {} belongs to no restore point",
+                root.link.display()
+            ));
         }
     }
     Ok(report)

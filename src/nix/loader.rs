@@ -8,7 +8,9 @@ use super::store_path::StorePath;
 
 /// The toplevel in a kernel command line.
 pub fn init_of(command_line: &str) -> Option<StorePath> {
-    let path = command_line.split_ascii_whitespace().find_map(|word| word.strip_prefix("init="))?;
+    let path = command_line
+        .split_ascii_whitespace()
+        .find_map(|word| word.strip_prefix("init="))?;
     let toplevel = path.strip_suffix("/init").unwrap_or(path);
     StorePath::from_absolute_path(toplevel.as_bytes()).ok()
 }
@@ -21,10 +23,14 @@ pub fn init_of(command_line: &str) -> Option<StorePath> {
 pub fn systemd_boot(loader_conf: &str, entries: &[(String, String)]) -> Option<StorePath> {
     let wanted = value(loader_conf, "default")?;
     let wanted = wanted.strip_suffix(".conf").unwrap_or(wanted);
-    let mut hits: Vec<&(String, String)> =
-        entries.iter().filter(|(name, _)| glob(wanted, uncounted(name))).collect();
+    let mut hits: Vec<&(String, String)> = entries
+        .iter()
+        .filter(|(name, _)| glob(wanted, uncounted(name)))
+        .collect();
     hits.sort_by(|a, b| a.0.cmp(&b.0));
-    hits.last().and_then(|(_, text)| value(text, "options")).and_then(init_of)
+    hits.last()
+        .and_then(|(_, text)| value(text, "options"))
+        .and_then(init_of)
 }
 
 /// An entry's name without `.conf` and boot-counting suffix.
@@ -82,7 +88,8 @@ fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
 
 /// Shell globs as systemd-boot takes them: `*` and `?`.
 fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
         match pattern.get(p) {
@@ -117,7 +124,10 @@ mod tests {
     }
 
     fn entry(name: &str, n: u8) -> (String, String) {
-        let text = format!("title NixOS\nlinux /EFI/k\noptions init={}/init loglevel=4\n", path(n));
+        let text = format!(
+            "title NixOS\nlinux /EFI/k\noptions init={}/init loglevel=4\n",
+            path(n)
+        );
         (name.to_owned(), text)
     }
 
@@ -127,10 +137,15 @@ mod tests {
 
     #[test]
     fn systemd_boot_follows_the_default_line() {
-        let entries =
-            [entry("nixos-generation-1.conf", 1), entry("nixos-generation-2+2-1.conf", 2)];
+        let entries = [
+            entry("nixos-generation-1.conf", 1),
+            entry("nixos-generation-2+2-1.conf", 2),
+        ];
         let of = |conf: &str| found(systemd_boot(conf, &entries));
-        assert_eq!(of("timeout 5\ndefault nixos-generation-1.conf\n"), Some(path(1)));
+        assert_eq!(
+            of("timeout 5\ndefault nixos-generation-1.conf\n"),
+            Some(path(1))
+        );
         assert_eq!(of("default nixos-generation-2.conf\n"), Some(path(2)));
         assert_eq!(of("default nixos-*\n"), Some(path(2)));
         assert_eq!(of("timeout 5\n"), None);

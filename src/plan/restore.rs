@@ -63,8 +63,12 @@ pub fn plan_system(
     let current = profile
         .current
         .and_then(|number| profile.generations.iter().find(|(n, _)| *n == number));
-    let highest =
-        profile.generations.iter().filter(|(_, t)| *t == target).map(|(n, _)| *n).max();
+    let highest = profile
+        .generations
+        .iter()
+        .filter(|(_, t)| *t == target)
+        .map(|(n, _)| *n)
+        .max();
     let profile = match (current, highest) {
         // `test` runs a system without touching the profile.
         _ if action == "test" => ProfileMove::Stay,
@@ -74,7 +78,12 @@ pub fn plan_system(
     };
     let differs = profile != ProfileMove::Stay || now != runs.as_ref();
     let activate = (can_switch && differs).then(|| action.to_owned());
-    Some(SystemPlan { target, runs, profile, activate })
+    Some(SystemPlan {
+        target,
+        runs,
+        profile,
+        activate,
+    })
 }
 
 #[cfg(test)]
@@ -88,7 +97,10 @@ mod tests {
     }
 
     fn running(n: u8) -> System {
-        System { current: Some(path(n)), ..System::default() }
+        System {
+            current: Some(path(n)),
+            ..System::default()
+        }
     }
 
     fn view(generations: &[(u64, u8)], current: u64) -> ProfileView {
@@ -107,7 +119,10 @@ mod tests {
     fn the_highest_generation_of_the_same_path_is_used() {
         let profile = view(&[(1, 1), (2, 1), (3, 2)], 3);
         let switch = Some("switch".to_owned());
-        assert_eq!(moved(&running(1), &profile, 2), (ProfileMove::SwitchGeneration(2), switch));
+        assert_eq!(
+            moved(&running(1), &profile, 2),
+            (ProfileMove::SwitchGeneration(2), switch)
+        );
     }
 
     #[test]
@@ -133,7 +148,10 @@ mod tests {
     #[test]
     fn a_specialisation_comes_back_through_its_parent() {
         let mut wanted = running(9);
-        wanted.specialisation = Some(Specialisation { name: "s".into(), parent: path(1) });
+        wanted.specialisation = Some(Specialisation {
+            name: "s".into(),
+            parent: path(1),
+        });
         let plan = plan_system(&wanted, &view(&[(1, 1)], 1), Some(&path(1)), true, "switch");
         let plan = plan.unwrap();
         assert_eq!((plan.target, plan.runs), (path(1), Some(path(9))));
@@ -143,9 +161,15 @@ mod tests {
     #[test]
     fn without_a_running_system_only_the_profile_moves() {
         let mut wanted = System::default();
-        assert_eq!(plan_system(&wanted, &view(&[], 0), None, false, "switch"), None);
-        wanted.profile =
-            Some(ProfileFact { name: "system".into(), generation: 4, toplevel: path(1) });
+        assert_eq!(
+            plan_system(&wanted, &view(&[], 0), None, false, "switch"),
+            None
+        );
+        wanted.profile = Some(ProfileFact {
+            name: "system".into(),
+            generation: 4,
+            toplevel: path(1),
+        });
         let plan = plan_system(&wanted, &view(&[(5, 2)], 5), None, false, "switch").unwrap();
         assert_eq!((plan.profile, plan.activate), (ProfileMove::Set, None));
     }
@@ -160,6 +184,9 @@ mod tests {
             "test",
         );
         let plan = plan.unwrap();
-        assert_eq!((plan.profile, plan.activate.as_deref()), (ProfileMove::Stay, Some("test")));
+        assert_eq!(
+            (plan.profile, plan.activate.as_deref()),
+            (ProfileMove::Stay, Some("test"))
+        );
     }
 }

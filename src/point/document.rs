@@ -91,9 +91,7 @@ pub enum Trigger {
 
 /// Why a text is not a trigger.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "'{0}' is not a trigger (manual, schedule:<name>, pre-switch, pre-heal, pre-restore, try)"
-)]
+#[error("'{0}' is not a trigger (manual, schedule:<name>, pre-switch, pre-heal, pre-restore, try)")]
 pub struct BadTrigger(String);
 
 impl FromStr for Trigger {
@@ -140,7 +138,9 @@ impl Serialize for Trigger {
 
 impl<'de> Deserialize<'de> for Trigger {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -392,7 +392,11 @@ pub struct Missing {
 impl Completeness {
     /// `Complete` when nothing is missing.
     pub fn from_missing(missing: Vec<Missing>) -> Self {
-        if missing.is_empty() { Self::Complete } else { Self::Partial { missing } }
+        if missing.is_empty() {
+            Self::Complete
+        } else {
+            Self::Partial { missing }
+        }
     }
 
     /// What is missing; empty for a complete point.
@@ -460,10 +464,15 @@ impl Point {
             }
         })?;
         if point.version != VERSION {
-            return Err(DocumentError::Version { found: point.version.into() });
+            return Err(DocumentError::Version {
+                found: point.version.into(),
+            });
         }
         if point.id != expected {
-            return Err(DocumentError::WrongId { expected, found: point.id });
+            return Err(DocumentError::WrongId {
+                expected,
+                found: point.id,
+            });
         }
         Ok(point)
     }

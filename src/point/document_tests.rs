@@ -47,7 +47,10 @@ fn sample() -> Point {
 #[test]
 fn a_document_survives_its_text() {
     let point = sample();
-    assert_eq!(Point::parse(&point.to_json().unwrap(), point.id).unwrap(), point);
+    assert_eq!(
+        Point::parse(&point.to_json().unwrap(), point.id).unwrap(),
+        point
+    );
 }
 
 #[test]
@@ -62,9 +65,15 @@ fn the_running_system_is_the_target_while_the_profile_has_moved() {
 fn empty_truncated_newer_and_swapped_documents_are_told_apart() {
     let point = sample();
     let text = point.to_json().unwrap();
-    assert!(matches!(Point::parse(b"", point.id), Err(DocumentError::Empty)));
+    assert!(matches!(
+        Point::parse(b"", point.id),
+        Err(DocumentError::Empty)
+    ));
     for cut in 1..text.len() - 2 {
-        assert!(Point::parse(&text[..cut], point.id).is_err(), "cut at {cut} was taken");
+        assert!(
+            Point::parse(&text[..cut], point.id).is_err(),
+            "cut at {cut} was taken"
+        );
     }
     let newer = r#"{"version": 9, "shape": "unknown"}"#;
     assert!(matches!(
@@ -72,19 +81,39 @@ fn empty_truncated_newer_and_swapped_documents_are_told_apart() {
         Err(DocumentError::Version { found: 9 })
     ));
     let other = "0192f0c1-0000-7000-8000-000000000002".parse().unwrap();
-    assert!(matches!(Point::parse(&text, other), Err(DocumentError::WrongId { .. })));
+    assert!(matches!(
+        Point::parse(&text, other),
+        Err(DocumentError::WrongId { .. })
+    ));
     let huge = vec![b' '; MAX_BYTES + 1];
-    assert!(matches!(Point::parse(&huge, point.id), Err(DocumentError::TooLarge(_))));
+    assert!(matches!(
+        Point::parse(&huge, point.id),
+        Err(DocumentError::TooLarge(_))
+    ));
     let deep = "[".repeat(100_000);
     assert!(Point::parse(deep.as_bytes(), point.id).is_err());
 }
 
 #[test]
 fn triggers_have_one_spelling() {
-    for text in ["manual", "schedule:nightly-2", "pre-switch", "pre-heal", "pre-restore", "try"] {
+    for text in [
+        "manual",
+        "schedule:nightly-2",
+        "pre-switch",
+        "pre-heal",
+        "pre-restore",
+        "try",
+    ] {
         assert_eq!(text.parse::<Trigger>().unwrap().to_string(), text);
     }
-    for text in ["", "schedule:", "schedule:a/b", "schedule:a b", "Manual", "pre-switch\n"] {
+    for text in [
+        "",
+        "schedule:",
+        "schedule:a/b",
+        "schedule:a b",
+        "Manual",
+        "pre-switch\n",
+    ] {
         assert!(text.parse::<Trigger>().is_err(), "{text:?} was taken");
     }
 }

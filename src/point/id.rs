@@ -42,7 +42,10 @@ impl PointId {
             .filter(|other| *other != self)
             .map(|other| {
                 let other = other.hex();
-                own.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count()
+                own.bytes()
+                    .zip(other.bytes())
+                    .take_while(|(a, b)| a == b)
+                    .count()
             })
             .max()
             .unwrap_or(0);

@@ -74,7 +74,9 @@ impl Serialize for BytePath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.to_str() {
             Some(text) => Form::Text(text.to_owned()),
-            None => Form::Bytes { hex: hex::encode(self.0.as_os_str().as_bytes()) },
+            None => Form::Bytes {
+                hex: hex::encode(self.0.as_os_str().as_bytes()),
+            },
         }
         .serialize(serializer)
     }

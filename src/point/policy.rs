@@ -4,6 +4,7 @@
 //! defaults here hold. Unknown fields are an error that names them: a typo in
 //! a retention rule must not silently keep or lose points.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,21 @@ pub struct Policy {
     pub state_dir: Option<PathBuf>,
     /// Files and folders captured as the configuration.
     pub config_paths: Vec<PathBuf>,
+    /// Points taken by the clock, by name.
+    pub points: BTreeMap<String, Schedule>,
     /// How long things are kept.
     pub retention: Retention,
+}
+
+/// A point taken by the clock. The NixOS module makes the timer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Schedule {
+    /// When, as systemd's `OnCalendar` has it.
+    pub schedule: String,
+    /// Why, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How long points and generations are kept.
@@ -54,6 +68,8 @@ pub struct Keep {
     pub keep_yearly: Option<u32>,
     /// Everything younger than this, as `1y2m3w4d5h`.
     pub keep_within: Option<String>,
+    /// Everything younger than this, even for space; as `keepWithin`.
+    pub min_age: Option<String>,
     /// Everything with one of these tags.
     pub keep_tags: Vec<String>,
 }
@@ -61,13 +77,19 @@ pub struct Keep {
 impl Keep {
     /// Keeps the newest `n`.
     pub fn last(n: u32) -> Self {
-        Self { keep_last: Some(n), ..Self::default() }
+        Self {
+            keep_last: Some(n),
+            ..Self::default()
+        }
     }
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { points: Keep::last(20), generations: Keep::last(10) }
+        Self {
+            points: Keep::last(20),
+            generations: Keep::last(10),
+        }
     }
 }
 
@@ -77,6 +99,7 @@ impl Default for Policy {
             version: VERSION,
             state_dir: None,
             config_paths: vec!["/etc/nixos".into()],
+            points: BTreeMap::new(),
             retention: Retention::default(),
         }
     }

@@ -62,7 +62,11 @@ impl FromStr for Selector {
                     && digits.len() <= 32
                     && !hex.starts_with('-')
                     && digits.bytes().all(|b| b.is_ascii_hexdigit());
-                if ok { Ok(Self::Prefix(digits.to_ascii_lowercase())) } else { Err(bad()) }
+                if ok {
+                    Ok(Self::Prefix(digits.to_ascii_lowercase()))
+                } else {
+                    Err(bad())
+                }
             }
             _ => Err(bad()),
         }
@@ -108,25 +112,34 @@ impl Selector {
         let newest = || points.iter().rev();
         let holds = |wanted: Option<&StorePath>| {
             wanted.and_then(|w| {
-                newest().map(|(p, _)| p).find(|p| p.system.current.as_ref() == Some(w))
+                newest()
+                    .map(|(p, _)| p)
+                    .find(|p| p.system.current.as_ref() == Some(w))
             })
         };
         let found = match self {
             Self::Latest(n) => newest().nth(*n).map(|(p, _)| p),
-            Self::LatestGood(n) => {
-                newest().filter(|(_, m)| m.is_good()).nth(*n).map(|(p, _)| p)
-            }
+            Self::LatestGood(n) => newest()
+                .filter(|(_, m)| m.is_good())
+                .nth(*n)
+                .map(|(p, _)| p),
             Self::Booted => holds(here.booted),
             Self::Current => holds(here.current),
             Self::Prefix(prefix) => {
-                let mut hits = points.iter().map(|(p, _)| p).filter(|p| p.id.hex().starts_with(prefix));
+                let mut hits = points
+                    .iter()
+                    .map(|(p, _)| p)
+                    .filter(|p| p.id.hex().starts_with(prefix));
                 let first = hits.next();
                 let more: Vec<PointId> = hits.map(|p| p.id).collect();
                 match (first, more.is_empty()) {
                     (Some(first), false) => {
                         let all = || std::iter::once(&first.id).chain(&more);
                         let ids = all().take(5).map(|id| id.short_among(all())).collect();
-                        return Err(SelectError::Ambiguous { prefix: prefix.clone(), ids });
+                        return Err(SelectError::Ambiguous {
+                            prefix: prefix.clone(),
+                            ids,
+                        });
                     }
                     (found, _) => found,
                 }
@@ -152,7 +165,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Selector>().unwrap(), selector);
         }
-        for text in ["", "~1", "latest~", "latest~x", "booted~1", "xyz", "-1", "../a", "12 3"] {
+        for text in [
+            "", "~1", "latest~", "latest~x", "booted~1", "xyz", "-1", "../a", "12 3",
+        ] {
             assert!(text.parse::<Selector>().is_err(), "{text:?} was taken");
         }
     }

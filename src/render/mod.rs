@@ -1,7 +1,6 @@
 //! How values look to a person. Pure: values in, text out.
 
 pub mod diff;
-pub mod generations;
 pub mod plan;
 pub mod point;
 pub mod style;

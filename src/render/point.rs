@@ -11,7 +11,9 @@ use crate::point::{Marks, Point, PointId};
 /// The list of points, newest first.
 pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
     let ids: Vec<PointId> = points.iter().map(|(p, _)| p.id).collect();
-    let mut table = Table::new(["ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "MARKS", "REASON"]);
+    let mut table = Table::new([
+        "ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "MARKS", "REASON",
+    ]);
     for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
         let paint: fn(&Style, &str) -> String = if marks.is_bad() || !point.is_complete() {
             |s, t| s.yellow(t)
@@ -23,7 +25,11 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
             style.when(point.created).into(),
             point.trigger.to_string().into(),
             system_word(&point.system).into(),
-            point.config.as_ref().map_or_else(|| "–".to_owned(), config_word).into(),
+            point
+                .config
+                .as_ref()
+                .map_or_else(|| "–".to_owned(), config_word)
+                .into(),
             Cell::new(mark_words(point, marks), paint),
             line(&point.reason).into(),
         ]);
@@ -34,7 +40,10 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
 fn system_word(system: &System) -> String {
     match (&system.profile, system.target()) {
         (Some(p), Some(t)) if p.toplevel == *t => format!("{} {}", p.name, p.generation),
-        (_, Some(_)) => system.nixos_version.clone().unwrap_or_else(|| "unlisted".to_owned()),
+        (_, Some(_)) => system
+            .nixos_version
+            .clone()
+            .unwrap_or_else(|| "unlisted".to_owned()),
         (_, None) => "–".to_owned(),
     }
 }
@@ -51,7 +60,12 @@ fn mark_words(point: &Point, marks: &Marks) -> String {
         (marks.is_pinned(), "pinned"),
         (!point.is_complete(), "partial"),
     ];
-    words.iter().filter(|(on, _)| *on).map(|(_, w)| *w).collect::<Vec<_>>().join(" ")
+    words
+        .iter()
+        .filter(|(on, _)| *on)
+        .map(|(_, w)| *w)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Everything a person wants to know of one point.
@@ -68,12 +82,25 @@ pub fn show(point: &Point, marks: &Marks, verbose: bool, style: &Style) -> Strin
     if let Some(description) = &point.description {
         put("description", line(description));
     }
-    put("taken", format!("{} ({})", date(point.created), style.when(point.created)));
+    put(
+        "taken",
+        format!("{} ({})", date(point.created), style.when(point.created)),
+    );
     put("by", format!("{} on {}", point.trigger, line(&point.host)));
     let marks_text = mark_words(point, marks);
-    put("marks", if marks_text.is_empty() { "none".into() } else { marks_text });
+    put(
+        "marks",
+        if marks_text.is_empty() {
+            "none".into()
+        } else {
+            marks_text
+        },
+    );
     if !point.tags.is_empty() {
-        put("tags", line(&point.tags.iter().cloned().collect::<Vec<_>>().join(", ")));
+        put(
+            "tags",
+            line(&point.tags.iter().cloned().collect::<Vec<_>>().join(", ")),
+        );
     }
     for (key, value) in &point.userdata {
         put("userdata", line(&format!("{key}={value}")));
@@ -86,14 +113,23 @@ pub fn show(point: &Point, marks: &Marks, verbose: bool, style: &Style) -> Strin
         config_part(config, verbose, &mut put);
     }
     for missing in point.completeness.missing() {
-        put("missing", style.yellow(format!("{}: {}", missing.what, line(&missing.why))));
+        put(
+            "missing",
+            style.yellow(format!("{}: {}", missing.what, line(&missing.why))),
+        );
     }
     out
 }
 
 fn system(system: &System, put: &mut impl FnMut(&str, String)) {
     if let Some(profile) = &system.profile {
-        put("profile", format!("{} {} → {}", profile.name, profile.generation, profile.toplevel));
+        put(
+            "profile",
+            format!(
+                "{} {} → {}",
+                profile.name, profile.generation, profile.toplevel
+            ),
+        );
     }
     let pointers = [
         ("running", &system.current),
@@ -106,10 +142,20 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
         }
     }
     if let Some(specialisation) = &system.specialisation {
-        put("specialisation", format!("{} of {}", line(&specialisation.name), specialisation.parent));
+        put(
+            "specialisation",
+            format!(
+                "{} of {}",
+                line(&specialisation.name),
+                specialisation.parent
+            ),
+        );
     }
     if let Some(incoming) = &system.incoming {
-        put("incoming", format!("{} ({})", incoming.toplevel, line(&incoming.action)));
+        put(
+            "incoming",
+            format!("{} ({})", incoming.toplevel, line(&incoming.action)),
+        );
     }
     let facts = [
         ("NixOS", &system.nixos_version),
@@ -125,10 +171,16 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
 }
 
 fn config_part(config: &Config, verbose: bool, put: &mut impl FnMut(&str, String)) {
-    put("configuration", format!("{}, hash {}", config_word(config), short_hash(&config.hash)));
+    put(
+        "configuration",
+        format!("{}, hash {}", config_word(config), short_hash(&config.hash)),
+    );
     for root in &config.roots {
         let git = root.git.as_ref().map_or_else(String::new, |git| {
-            let commit = git.commit.as_deref().map_or("no commit", |c| &c[..c.len().min(12)]);
+            let commit = git
+                .commit
+                .as_deref()
+                .map_or("no commit", |c| &c[..c.len().min(12)]);
             let dirt = match git.dirty {
                 Some(true) => ", dirty",
                 Some(false) => ", clean",
@@ -148,10 +200,16 @@ fn config_part(config: &Config, verbose: bool, put: &mut impl FnMut(&str, String
     if verbose {
         for u in &config.unfollowed {
             let text = line(&u.text);
-            put("not followed", format!("{}:{} {text} ({})", u.file, u.line, line(&u.why)));
+            put(
+                "not followed",
+                format!("{}:{} {text} ({})", u.file, u.line, line(&u.why)),
+            );
         }
     } else if !config.unfollowed.is_empty() {
-        put("not followed", format!("{} import(s), shown with -v", config.unfollowed.len()));
+        put(
+            "not followed",
+            format!("{} import(s), shown with -v", config.unfollowed.len()),
+        );
     }
 }
 

@@ -20,21 +20,30 @@ pub struct Cell {
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: text.into(), paint: |_, text| text.to_owned() }
+        Self {
+            text: text.into(),
+            paint: |_, text| text.to_owned(),
+        }
     }
 }
 
 impl Cell {
     /// A cell in a colour.
     pub fn new(text: impl Into<String>, paint: fn(&Style, &str) -> String) -> Self {
-        Self { text: text.into(), paint }
+        Self {
+            text: text.into(),
+            paint,
+        }
     }
 }
 
 impl Table {
     /// A table with these headings.
     pub fn new<H: Into<String>>(head: impl IntoIterator<Item = H>) -> Self {
-        Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
+        Self {
+            head: head.into_iter().map(Into::into).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -47,15 +56,22 @@ impl Table {
         let columns = self.head.len();
         let widths: Vec<usize> = (0..columns)
             .map(|c| {
-                let cells = self.rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.text.width());
+                let cells = self
+                    .rows
+                    .iter()
+                    .filter_map(|r| r.get(c))
+                    .map(|cell| cell.text.width());
                 cells.chain([self.head[c].width()]).max().unwrap_or(0)
             })
             .collect();
         let before: usize = widths.iter().rev().skip(1).map(|w| w + 2).sum();
         let room = style.width.map(|w| w.saturating_sub(before).max(8));
         let mut out = String::new();
-        let head: Vec<Cell> =
-            self.head.iter().map(|h| Cell::new(h.as_str(), |s, t| s.dim(t))).collect();
+        let head: Vec<Cell> = self
+            .head
+            .iter()
+            .map(|h| Cell::new(h.as_str(), |s, t| s.dim(t)))
+            .collect();
         for row in std::iter::once(&head).chain(&self.rows) {
             for (c, cell) in row.iter().enumerate() {
                 let last = c + 1 == columns;
@@ -101,7 +117,11 @@ mod tests {
     use super::*;
 
     fn style(width: usize) -> Style {
-        Style { colour: false, width: Some(width), now: chrono::DateTime::UNIX_EPOCH }
+        Style {
+            colour: false,
+            width: Some(width),
+            now: chrono::DateTime::UNIX_EPOCH,
+        }
     }
 
     #[test]

@@ -37,8 +37,9 @@ pub struct Attributes {
     pub xattrs: Vec<(std::ffi::OsString, Vec<u8>)>,
 }
 
-const HOW: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const HOW: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
 
 impl Beneath {
     /// Opens the folder at `path` (a real path, itself not a symlink).
@@ -47,8 +48,12 @@ impl Beneath {
     /// When it is not a folder, or may not be opened.
     pub fn open(path: &Path) -> Result<Self, IoError> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-        let dir = rustix::fs::openat(CWD, path, flags, Mode::empty()).at("open the folder", path)?;
-        Ok(Self { dir, path: path.to_owned() })
+        let dir =
+            rustix::fs::openat(CWD, path, flags, Mode::empty()).at("open the folder", path)?;
+        Ok(Self {
+            dir,
+            path: path.to_owned(),
+        })
     }
 
     /// Where the folder is.
@@ -57,16 +62,25 @@ impl Beneath {
     }
 
     fn open_at(&self, relative: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        let relative = if relative.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            relative
+        };
         let fd = rustix::fs::openat2(&self.dir, relative, flags | OFlags::CLOEXEC, mode, HOW)?;
         Ok(fd)
     }
 
     /// Opens the parent of `relative` and gives its last part.
     fn parent<'p>(&self, relative: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
-        let name = relative.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let name = relative
+            .file_name()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         let above = relative.parent().unwrap_or(Path::new(""));
-        Ok((self.open_at(above, OFlags::DIRECTORY | OFlags::PATH, Mode::empty())?, Path::new(name)))
+        Ok((
+            self.open_at(above, OFlags::DIRECTORY | OFlags::PATH, Mode::empty())?,
+            Path::new(name),
+        ))
     }
 
     fn at_parent<T>(
@@ -86,7 +100,9 @@ impl Beneath {
     /// Anything but "not there".
     pub fn stat(&self, relative: &Path) -> Result<Option<Stat>, IoError> {
         if relative.as_os_str().is_empty() {
-            return rustix::fs::fstat(&self.dir).at("look at", &self.path).map(Some);
+            return rustix::fs::fstat(&self.dir)
+                .at("look at", &self.path)
+                .map(Some);
         }
         optional(self.at_parent("look at", relative, |dir, name| {
             rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -98,9 +114,13 @@ impl Beneath {
     /// # Errors
     /// When it is not there, is behind a symlink, or may not be read.
     pub fn read(&self, relative: &Path) -> Result<File, IoError> {
-        self.open_at(relative, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
-            .map(File::from)
-            .at("read", self.path.join(relative))
+        self.open_at(
+            relative,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+            Mode::empty(),
+        )
+        .map(File::from)
+        .at("read", self.path.join(relative))
     }
 
     /// Creates a new 0600 file; fails when the name is taken.
@@ -196,7 +216,11 @@ impl Beneath {
     pub fn dress(&self, relative: &Path, wanted: &Attributes) -> Result<(), IoError> {
         let place = self.path.join(relative);
         let fd = self
-            .open_at(relative, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
+            .open_at(
+                relative,
+                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+                Mode::empty(),
+            )
             .at("open", &place)?;
         dress_fd(&File::from(fd), wanted).at("set owner and mode of", &place)
     }
@@ -267,9 +291,15 @@ pub fn dress_fd(file: &File, wanted: &Attributes) -> io::Result<()> {
 }
 
 fn times((seconds, nanoseconds): (i64, i64)) -> Timestamps {
-    let mtime = Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let mtime = Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanoseconds,
+    };
     Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_OMIT,
+        },
         last_modification: mtime,
     }
 }
@@ -299,12 +329,18 @@ mod tests {
         assert!(dir.create_dir(Path::new("out")).is_err());
         assert!(dir.read(Path::new("file")).is_err());
         assert!(dir.remove_file(Path::new("out/victim")).is_err());
-        assert!(dir.dress(Path::new("file"), &Attributes::default()).is_err());
+        assert!(
+            dir.dress(Path::new("file"), &Attributes::default())
+                .is_err()
+        );
         let link = inside.path().join("link-root");
         symlink(outside.path(), &link).unwrap();
         assert!(Beneath::open(&link).is_err());
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
-        assert_eq!(fs::read_to_string(outside.path().join("victim")).unwrap(), "safe");
+        assert_eq!(
+            fs::read_to_string(outside.path().join("victim")).unwrap(),
+            "safe"
+        );
     }
 
     #[test]

@@ -32,7 +32,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
 }
 
 fn create_private(path: &Path) -> Result<File, IoError> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).at("create", path)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .at("create", path)
 }
 
 fn temporary_beside(path: &Path) -> PathBuf {
@@ -82,7 +88,11 @@ pub fn create_dir_all(path: &Path) -> Result<(), IoError> {
 /// When the folder cannot be opened or flushed.
 pub fn sync_parent(path: &Path) -> Result<(), IoError> {
     match path.parent() {
-        Some(parent) => sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent }),
+        Some(parent) => sync_dir(if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        }),
         None => Ok(()),
     }
 }
@@ -92,7 +102,9 @@ pub fn sync_parent(path: &Path) -> Result<(), IoError> {
 /// # Errors
 /// When it cannot be opened or flushed.
 pub fn sync_dir(path: &Path) -> Result<(), IoError> {
-    File::open(path).and_then(|dir| dir.sync_all()).at("flush", path)
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .at("flush", path)
 }
 
 #[cfg(test)]
@@ -107,7 +119,10 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

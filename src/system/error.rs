@@ -51,7 +51,12 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
 pub fn optional<T>(result: Result<T, IoError>) -> Result<Option<T>, IoError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             Ok(None)
         }
         Err(e) => Err(e),

@@ -54,10 +54,14 @@ mod imp {
 
     pub(super) fn point(name: &str) {
         debug_assert!(
-            [super::CREATE, super::PRUNE, super::RESTORE].iter().any(|l| l.contains(&name)),
+            [super::CREATE, super::PRUNE, super::RESTORE]
+                .iter()
+                .any(|l| l.contains(&name)),
             "fault point {name} is not listed"
         );
-        let Ok(wanted) = std::env::var("CAIRN_FAULT") else { return };
+        let Ok(wanted) = std::env::var("CAIRN_FAULT") else {
+            return;
+        };
         let (wanted, nth) = match wanted.split_once(':') {
             Some((wanted, n)) => (wanted, n.parse().unwrap_or(1)),
             None => (wanted.as_str(), 1),

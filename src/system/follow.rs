@@ -51,7 +51,12 @@ pub struct Sources {
 /// # Errors
 /// A loop of symlinks among the named paths.
 pub fn sources(layout: &Layout, paths: &[PathBuf]) -> Result<Sources, IoError> {
-    let mut search = Search { layout, found: Sources::default(), queue: VecDeque::new(), scanned: BTreeSet::new() };
+    let mut search = Search {
+        layout,
+        found: Sources::default(),
+        queue: VecDeque::new(),
+        scanned: BTreeSet::new(),
+    };
     for path in paths {
         search.add(path, Why::Named)?;
     }
@@ -59,7 +64,9 @@ pub fn sources(layout: &Layout, paths: &[PathBuf]) -> Result<Sources, IoError> {
     let mut found = search.found;
     found.roots.sort_by(|a, b| a.path.cmp(&b.path));
     found.followed.sort();
-    found.unfollowed.sort_by(|a, b| (&a.file, a.line, &a.text).cmp(&(&b.file, b.line, &b.text)));
+    found
+        .unfollowed
+        .sort_by(|a, b| (&a.file, a.line, &a.text).cmp(&(&b.file, b.line, &b.text)));
     Ok(found)
 }
 
@@ -96,13 +103,14 @@ impl Search<'_> {
         if self.covered(&place) || in_store(&place) {
             return Ok(());
         }
-        let meta = match optional(fs::symlink_metadata(self.layout.real(&place)).at("look at", &place)) {
-            Ok(meta) => meta,
-            Err(e) => {
-                self.missing(&place, &e);
-                return Ok(());
-            }
-        };
+        let meta =
+            match optional(fs::symlink_metadata(self.layout.real(&place)).at("look at", &place)) {
+                Ok(meta) => meta,
+                Err(e) => {
+                    self.missing(&place, &e);
+                    return Ok(());
+                }
+            };
         let kind = match &meta {
             None => RootKind::Absent,
             Some(m) if m.is_dir() => RootKind::Directory,
@@ -110,7 +118,10 @@ impl Search<'_> {
             Some(_) => RootKind::File,
         };
         self.found.roots.retain(|r| !r.path.starts_with(&place));
-        self.found.roots.push(Root { path: place.clone(), kind });
+        self.found.roots.push(Root {
+            path: place.clone(),
+            kind,
+        });
         if why == Why::Followed {
             self.found.followed.push(place.clone());
         }
@@ -123,13 +134,17 @@ impl Search<'_> {
     }
 
     fn missing(&mut self, what: &Path, why: &IoError) {
-        self.found.missing.push(Missing { what: what.into(), why: why.source.to_string() });
+        self.found.missing.push(Missing {
+            what: what.into(),
+            why: why.source.to_string(),
+        });
     }
 
     fn covered(&self, path: &Path) -> bool {
-        self.found.roots.iter().any(|r| {
-            path == r.path || (r.kind == RootKind::Directory && path.starts_with(&r.path))
-        })
+        self.found
+            .roots
+            .iter()
+            .any(|r| path == r.path || (r.kind == RootKind::Directory && path.starts_with(&r.path)))
     }
 
     fn run(&mut self) -> Result<(), IoError> {
@@ -168,7 +183,9 @@ impl Search<'_> {
                 continue;
             }
             let searched = is_nix(Path::new(&name))
-                || entry.file_type().is_ok_and(|t| t.is_dir() || t.is_symlink());
+                || entry
+                    .file_type()
+                    .is_ok_and(|t| t.is_dir() || t.is_symlink());
             if searched {
                 self.queue.push_back(path.join(name));
             }
@@ -195,13 +212,20 @@ impl Search<'_> {
         }
         if target.file_name().is_some_and(|n| n == "flake.nix")
             && let Some(flake) = target.parent()
-            && ["flake.lock", ".git"].iter().any(|f| self.layout.real(flake).join(f).exists())
+            && ["flake.lock", ".git"]
+                .iter()
+                .any(|f| self.layout.real(flake).join(f).exists())
         {
             return self.add(flake, Why::Followed);
         }
         if real.is_dir() && !self.holds_configuration(&target) {
             let text = format!("link to {}", target.display());
-            self.unfollowed(path, 1, &text, "a folder without Nix files; name it in configPaths");
+            self.unfollowed(
+                path,
+                1,
+                &text,
+                "a folder without Nix files; name it in configPaths",
+            );
             return Ok(());
         }
         self.add(&target, Why::Followed)
@@ -209,15 +233,26 @@ impl Search<'_> {
 
     fn holds_configuration(&self, dir: &Path) -> bool {
         let real = self.layout.real(dir);
-        fs::read_dir(real).into_iter().flatten().flatten().any(|e| is_nix(Path::new(&e.file_name())))
+        fs::read_dir(real)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|e| is_nix(Path::new(&e.file_name())))
     }
 
     fn nix_file(&mut self, path: &Path, real: &Path) -> Result<(), IoError> {
-        let Ok(bytes) = fs::read(real) else { return Ok(()) };
+        let Ok(bytes) = fs::read(real) else {
+            return Ok(());
+        };
         let text = String::from_utf8_lossy(&bytes);
         let scan = imports::scan(&text);
         for error in scan.errors {
-            self.unfollowed(path, line_number(error.line), "", &format!("syntax error: {}", error.message));
+            self.unfollowed(
+                path,
+                line_number(error.line),
+                "",
+                &format!("syntax error: {}", error.message),
+            );
         }
         let base = path.parent().unwrap_or(Path::new("/"));
         for reference in scan.refs {
@@ -263,7 +298,12 @@ impl Search<'_> {
         }
         match fs::symlink_metadata(self.layout.real(&target)) {
             Ok(meta) if meta.is_dir() && !import => {
-                self.unfollowed(file, line, &shown, "a folder outside; name it in configPaths");
+                self.unfollowed(
+                    file,
+                    line,
+                    &shown,
+                    "a folder outside; name it in configPaths",
+                );
                 Ok(())
             }
             Ok(meta) if meta.is_dir() || meta.is_file() => self.add(&target, Why::Followed),

@@ -39,9 +39,15 @@ fn root(path: &str, kind: RootKind) -> (String, RootKind) {
 #[test]
 fn imports_that_lead_outside_are_followed_to_the_end() {
     let machine = Machine::new(&[
-        ("etc/nixos/configuration.nix", "{ imports = [ ./a.nix ../../srv/one.nix ]; }"),
+        (
+            "etc/nixos/configuration.nix",
+            "{ imports = [ ./a.nix ../../srv/one.nix ]; }",
+        ),
         ("etc/nixos/a.nix", "{ }"),
-        ("srv/one.nix", "{ imports = [ ./deep ]; x = import /srv/two.nix; }"),
+        (
+            "srv/one.nix",
+            "{ imports = [ ./deep ]; x = import /srv/two.nix; }",
+        ),
         ("srv/two.nix", "{ }"),
         ("srv/deep/default.nix", "{ }"),
         ("srv/unrelated.nix", "{ }"),
@@ -101,5 +107,8 @@ fn what_cannot_be_followed_is_said_with_its_line() {
 
 #[test]
 fn an_absent_root_is_recorded_as_such() {
-    assert_eq!(Machine::new(&[]).roots(), [root("/etc/nixos", RootKind::Absent)]);
+    assert_eq!(
+        Machine::new(&[]).roots(),
+        [root("/etc/nixos", RootKind::Absent)]
+    );
 }

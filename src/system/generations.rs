@@ -66,7 +66,10 @@ impl Profile {
 
     /// The highest-numbered generation of this toplevel.
     pub fn of(&self, toplevel: &StorePath) -> Option<&Generation> {
-        self.generations.iter().rev().find(|g| &g.toplevel == toplevel)
+        self.generations
+            .iter()
+            .rev()
+            .find(|g| &g.toplevel == toplevel)
     }
 }
 
@@ -89,12 +92,18 @@ pub fn read(layout: &Layout, name: &str) -> Result<Profile, IoError> {
         };
         if file_name.to_str() != Some(&link_name(name, number)) {
             let why = "its name is not one that Nix gives".to_owned();
-            profile.broken.push(Broken { name: file_name, why });
+            profile.broken.push(Broken {
+                name: file_name,
+                why,
+            });
             continue;
         }
         match generation(layout, &entry.path(), number) {
             Ok(generation) => profile.generations.push(generation),
-            Err(why) => profile.broken.push(Broken { name: file_name, why }),
+            Err(why) => profile.broken.push(Broken {
+                name: file_name,
+                why,
+            }),
         }
     }
     profile.generations.sort_by_key(|g| g.number);
@@ -106,12 +115,18 @@ pub fn read(layout: &Layout, name: &str) -> Result<Profile, IoError> {
     if let Some(number) = profile.current
         && profile.number(number).is_none()
     {
-        profile.fault = Some(format!("the profile points to generation {number}, which is not usable"));
+        profile.fault = Some(format!(
+            "the profile points to generation {number}, which is not usable"
+        ));
     }
     Ok(profile)
 }
 
-fn generation(layout: &Layout, link: &Path, number: GenerationNumber) -> Result<Generation, String> {
+fn generation(
+    layout: &Layout,
+    link: &Path,
+    number: GenerationNumber,
+) -> Result<Generation, String> {
     let meta = fs::symlink_metadata(link).map_err(|e| e.to_string())?;
     if !meta.is_symlink() {
         return Err("it is not a symlink".into());
@@ -121,7 +136,11 @@ fn generation(layout: &Layout, link: &Path, number: GenerationNumber) -> Result<
     let link = GenerationLink { number, target };
     let toplevel = check_link(&link, state).map_err(|e| e.to_string())?;
     let date = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH).into();
-    Ok(Generation { number: number.0, toplevel, date })
+    Ok(Generation {
+        number: number.0,
+        toplevel,
+        date,
+    })
 }
 
 /// Whether what a link points to is there.
@@ -140,14 +159,20 @@ fn current(layout: &Layout, name: &str) -> Result<Option<u64>, String> {
         Ok(target) => {
             let number = current_generation(name, &target).map(|n| n.0);
             number.map(Some).ok_or_else(|| {
-                format!("the profile link points to {}, not to a generation", target.display())
+                format!(
+                    "the profile link points to {}, not to a generation",
+                    target.display()
+                )
             })
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
             Err(format!("{} is not a symlink", link.display()))
         }
-        Err(e) => Err(format!("cannot read the profile link {}: {e}", link.display())),
+        Err(e) => Err(format!(
+            "cannot read the profile link {}: {e}",
+            link.display()
+        )),
     }
 }
 
@@ -181,11 +206,16 @@ pub fn specialisation_of(
     }
     let reader = Reader::new(layout);
     profile.generations.iter().rev().find_map(|generation| {
-        let dir = layout.store_path(&generation.toplevel).join("specialisation");
+        let dir = layout
+            .store_path(&generation.toplevel)
+            .join("specialisation");
         let names = fs::read_dir(dir).ok()?;
-        names.flatten().filter_map(|e| e.file_name().into_string().ok()).find_map(|name| {
-            let found = reader.specialisation(&generation.toplevel, &name)?;
-            (&found == running).then(|| (name, generation.toplevel.clone()))
-        })
+        names
+            .flatten()
+            .filter_map(|e| e.file_name().into_string().ok())
+            .find_map(|name| {
+                let found = reader.specialisation(&generation.toplevel, &name)?;
+                (&found == running).then(|| (name, generation.toplevel.clone()))
+            })
     })
 }

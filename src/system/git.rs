@@ -13,12 +13,17 @@ use crate::point::document::GitFact;
 
 /// The checkout that holds the logical folder `dir`, if any.
 pub fn fact(layout: &Layout, runner: &dyn Runner, dir: &Path) -> Option<GitFact> {
-    let top = dir.ancestors().find(|a| fs::symlink_metadata(layout.real(a).join(".git")).is_ok())?;
+    let top = dir
+        .ancestors()
+        .find(|a| fs::symlink_metadata(layout.real(a).join(".git")).is_ok())?;
     let real = layout.real(top);
     let status = status(runner, &real);
     Some(GitFact {
         top: top.into(),
-        commit: status.as_ref().and_then(|s| s.0.clone()).or_else(|| head(&real)),
+        commit: status
+            .as_ref()
+            .and_then(|s| s.0.clone())
+            .or_else(|| head(&real)),
         dirty: status.map(|s| s.1),
     })
 }
@@ -26,8 +31,18 @@ pub fn fact(layout: &Layout, runner: &dyn Runner, dir: &Path) -> Option<GitFact>
 /// Commit and dirty flag, from one call of `git status`.
 fn status(runner: &dyn Runner, top: &Path) -> Option<(Option<String>, bool)> {
     let mut call = Call::new("git")
-        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
-        .args(["status", "--porcelain=v2", "--branch", "--untracked-files=normal"])
+        .args([
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ])
+        .args([
+            "status",
+            "--porcelain=v2",
+            "--branch",
+            "--untracked-files=normal",
+        ])
         .env("GIT_OPTIONAL_LOCKS", "0");
     call.dir = Some(top.to_owned());
     let owner = fs::symlink_metadata(top.join(".git")).ok()?;
@@ -44,7 +59,11 @@ fn parse_status(text: &str) -> (Option<String>, bool) {
         .find_map(|line| line.strip_prefix("# branch.oid "))
         .filter(|oid| *oid != "(initial)")
         .map(str::to_owned);
-    (commit, text.lines().any(|line| !line.starts_with('#') && !line.is_empty()))
+    (
+        commit,
+        text.lines()
+            .any(|line| !line.starts_with('#') && !line.is_empty()),
+    )
 }
 
 /// The commit of `HEAD`, read from the repository's files: for machines
@@ -62,7 +81,11 @@ fn head(top: &Path) -> Option<String> {
         let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
         packed.lines().find_map(|line| {
             let (commit, name) = line.split_once(' ')?;
-            if name == reference { is_commit(commit) } else { None }
+            if name == reference {
+                is_commit(commit)
+            } else {
+                None
+            }
         })
     })
 }
@@ -90,7 +113,10 @@ mod tests {
         let oid = "a".repeat(40);
         let clean = format!("# branch.oid {oid}\n# branch.head main\n");
         assert_eq!(parse_status(&clean), (Some(oid.clone()), false));
-        assert_eq!(parse_status(&format!("{clean}? new.nix\n")), (Some(oid), true));
+        assert_eq!(
+            parse_status(&format!("{clean}? new.nix\n")),
+            (Some(oid), true)
+        );
         assert_eq!(parse_status("# branch.oid (initial)\n"), (None, false));
     }
 

@@ -108,7 +108,9 @@ pub enum State {
 /// When it cannot be written durably.
 pub fn store(layout: &Layout, entry: &Entry) -> Result<(), IoError> {
     let path = layout.journal().join(format!("{}.json", entry.id));
-    let text = serde_json::to_vec_pretty(entry).map_err(io::Error::from).at("encode", &path)?;
+    let text = serde_json::to_vec_pretty(entry)
+        .map_err(io::Error::from)
+        .at("encode", &path)?;
     durable::write(&path, &text)
 }
 
@@ -125,13 +127,16 @@ pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
     for file in files {
         let path = file.at("list the journals in", &dir)?.path();
         if path.extension().is_none_or(|e| e != "json")
-            || path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(durable::TEMPORARY))
+            || path
+                .file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with(durable::TEMPORARY))
         {
             continue;
         }
         let text = fs::read(&path).at("read the journal", &path)?;
-        let entry: Entry =
-            serde_json::from_slice(&text).map_err(io::Error::from).at("read the journal", &path)?;
+        let entry: Entry = serde_json::from_slice(&text)
+            .map_err(io::Error::from)
+            .at("read the journal", &path)?;
         entries.push(entry);
     }
     entries.sort_by_key(|e| e.id);
@@ -143,5 +148,7 @@ pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
 /// # Errors
 /// As [`read`].
 pub fn unfinished(layout: &Layout) -> Result<Option<Entry>, IoError> {
-    Ok(read(layout)?.into_iter().rfind(|e| e.state == State::Running))
+    Ok(read(layout)?
+        .into_iter()
+        .rfind(|e| e.state == State::Running))
 }

@@ -35,7 +35,10 @@ const MAX_LINKS: usize = 40;
 impl Layout {
     /// Paths under `root`, points under `state` (a real path).
     pub fn new(root: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), state: state.into() }
+        Self {
+            root: root.into(),
+            state: state.into(),
+        }
     }
 
     /// Finds the state directory: `chosen`, else `/var/lib/cairn` under the
@@ -89,9 +92,35 @@ impl Layout {
     /// The real path of a logical one. Nothing is resolved: a symlink on the
     /// way would be followed by the kernel relative to `/`.
     pub fn real(&self, logical: impl AsRef<Path>) -> PathBuf {
-        let relative: PathBuf =
-            logical.as_ref().components().filter(|c| matches!(c, Component::Normal(_))).collect();
+        let relative: PathBuf = logical
+            .as_ref()
+            .components()
+            .filter(|c| matches!(c, Component::Normal(_)))
+            .collect();
         self.root.join(relative)
+    }
+
+    /// The logical path of what a person typed: relative to the current folder
+    /// when the root is `/`, to the root otherwise; a real path below the root
+    /// loses it. `.` and `..` are taken out; links in the folder are followed.
+    ///
+    /// # Errors
+    /// When the current folder is unknown, or a loop of symlinks.
+    pub fn logical(&self, typed: &Path) -> Result<PathBuf, IoError> {
+        let from = if self.is_live() {
+            std::env::current_dir().at("find the current folder", ".")?
+        } else {
+            PathBuf::from("/")
+        };
+        let full = from.join(typed);
+        let full = match full.strip_prefix(&self.root) {
+            Ok(below) if !self.is_live() => Path::new("/").join(below),
+            _ => full,
+        };
+        match (full.parent(), full.file_name()) {
+            (Some(parent), Some(name)) => Ok(self.resolve(parent)?.join(name)),
+            _ => self.resolve(&full),
+        }
     }
 
     /// The real path of a store path.
@@ -140,7 +169,11 @@ impl Layout {
     /// profiles directory, all others in `system-profiles`.
     pub fn profile_dir(&self, name: &str) -> PathBuf {
         let profiles = self.real("/nix/var/nix/profiles");
-        if name == "system" { profiles } else { profiles.join("system-profiles") }
+        if name == "system" {
+            profiles
+        } else {
+            profiles.join("system-profiles")
+        }
     }
 
     /// The link of the profile `name`.
@@ -208,11 +241,19 @@ fn user_data_dir() -> Option<PathBuf> {
     std::env::var_os("XDG_DATA_HOME")
         .map(PathBuf::from)
         .and_then(absolute)
-        .or_else(|| std::env::home_dir().and_then(absolute).map(|home| home.join(".local/share")))
+        .or_else(|| {
+            std::env::home_dir()
+                .and_then(absolute)
+                .map(|home| home.join(".local/share"))
+        })
 }
 
 fn writable(dir: &Path) -> bool {
-    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
+    rustix::fs::access(
+        dir,
+        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+    )
+    .is_ok()
 }
 
 /// A folder under a world-writable one is only used when it is ours alone.
@@ -247,7 +288,10 @@ mod tests {
         symlink("../../../../../../etc/passwd", dir.path().join("etc/up")).unwrap();
         symlink("loop", dir.path().join("loop")).unwrap();
         let resolve = |p: &str| layout.resolve(Path::new(p));
-        assert_eq!(resolve("/etc/nixos/a.nix").unwrap(), Path::new("/persist/etc/nixos/a.nix"));
+        assert_eq!(
+            resolve("/etc/nixos/a.nix").unwrap(),
+            Path::new("/persist/etc/nixos/a.nix")
+        );
         assert_eq!(resolve("/etc/up").unwrap(), Path::new("/etc/passwd"));
         assert_eq!(resolve("/../../x").unwrap(), Path::new("/x"));
         assert!(resolve("/loop").is_err());

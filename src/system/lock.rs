@@ -109,13 +109,18 @@ fn wait(
                 sleep(Duration::from_millis(2));
             }
             Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                return Err(LockError::Held { path: dir.join("lock"), waited: begun.elapsed() });
+                return Err(LockError::Held {
+                    path: dir.join("lock"),
+                    waited: begun.elapsed(),
+                });
             }
-            Err(errno) => return Err(LockError::Io(IoError {
-                operation: "lock",
-                path: dir.join("lock"),
-                source: errno.into(),
-            })),
+            Err(errno) => {
+                return Err(LockError::Io(IoError {
+                    operation: "lock",
+                    path: dir.join("lock"),
+                    source: errno.into(),
+                }));
+            }
         }
     }
 }

@@ -9,27 +9,39 @@ use super::run::Call;
 use crate::nix::store_path::StorePath;
 
 fn with_store(call: Call, layout: &Layout) -> Call {
-    if layout.is_live() { call } else { call.arg("--store").arg(layout.root()) }
+    if layout.is_live() {
+        call
+    } else {
+        call.arg("--store").arg(layout.root())
+    }
 }
 
 fn nix_env(layout: &Layout, profile: &str) -> Call {
-    with_store(Call::new("nix-env"), layout).arg("--profile").arg(layout.profile(profile))
+    with_store(Call::new("nix-env"), layout)
+        .arg("--profile")
+        .arg(layout.profile(profile))
 }
 
 /// Points the profile at `toplevel`: re-uses the highest generation when it is
 /// the same path, else makes a new one.
 pub fn set(layout: &Layout, profile: &str, toplevel: &StorePath) -> Call {
-    nix_env(layout, profile).arg("--set").arg(toplevel.to_absolute_path())
+    nix_env(layout, profile)
+        .arg("--set")
+        .arg(toplevel.to_absolute_path())
 }
 
 /// Points the profile at an existing generation.
 pub fn switch_generation(layout: &Layout, profile: &str, number: u64) -> Call {
-    nix_env(layout, profile).arg("--switch-generation").arg(number.to_string())
+    nix_env(layout, profile)
+        .arg("--switch-generation")
+        .arg(number.to_string())
 }
 
 /// Deletes generations by number.
 pub fn delete_generations(layout: &Layout, profile: &str, numbers: &[u64]) -> Call {
-    nix_env(layout, profile).arg("--delete-generations").args(numbers.iter().map(u64::to_string))
+    nix_env(layout, profile)
+        .arg("--delete-generations")
+        .args(numbers.iter().map(u64::to_string))
 }
 
 /// Everything known of a closure, as JSON.
@@ -49,7 +61,10 @@ mod tests {
         let path = format!("/nix/store/{}-x", "0".repeat(32));
         let toplevel = StorePath::from_absolute_path(path.as_bytes()).unwrap();
         let live = set(&Layout::new("/", "/s"), "system", &toplevel).line();
-        assert_eq!(live, format!("nix-env --profile /nix/var/nix/profiles/system --set {path}"));
+        assert_eq!(
+            live,
+            format!("nix-env --profile /nix/var/nix/profiles/system --set {path}")
+        );
         let rescue = set(&Layout::new("/mnt", "/s"), "system", &toplevel).line();
         assert_eq!(
             rescue,

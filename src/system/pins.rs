@@ -74,7 +74,10 @@ fn pin_one(layout: &Layout, dir: &Path, name: &str, path: &StorePath) -> Result<
         return Err(StoreError::Missing(path.to_absolute_path()).into());
     }
     let logical = Path::new("/nix/var/nix/gcroots/cairn").join(name);
-    Ok(Pin { link: logical.into(), path: path.clone() })
+    Ok(Pin {
+        link: logical.into(),
+        path: path.clone(),
+    })
 }
 
 /// The roots directory is Nix's and world-readable; so is ours in it.
@@ -98,7 +101,11 @@ pub fn unpin(layout: &Layout, id: PointId) -> Result<(), IoError> {
             removed = true;
         }
     }
-    if removed { durable::sync_dir(&layout.gcroots()) } else { Ok(()) }
+    if removed {
+        durable::sync_dir(&layout.gcroots())
+    } else {
+        Ok(())
+    }
 }
 
 /// One link in cairn's roots directory.
@@ -125,13 +132,21 @@ pub fn roots(layout: &Layout) -> Result<Vec<Root>, IoError> {
     let mut roots = Vec::new();
     for entry in entries {
         let link = entry.at("list", &dir)?.path();
-        let name = link.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = link
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let name = name.strip_prefix(durable::TEMPORARY).unwrap_or(&name);
         let owner = name.rsplit_once('-').and_then(|(id, _)| id.parse().ok());
         let target = fs::read_link(&link)
             .ok()
             .and_then(|t| StorePath::from_absolute_path(t.to_str()?.as_bytes()).ok());
-        roots.push(Root { link, owner, target });
+        roots.push(Root {
+            link,
+            owner,
+            target,
+        });
     }
     Ok(roots)
 }

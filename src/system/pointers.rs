@@ -64,32 +64,56 @@ pub fn observe(
         loader_default: loader::default(layout),
         specialisation,
         incoming,
-        kernel: Kernel { running: running_kernel(layout), target: None },
+        kernel: Kernel {
+            running: running_kernel(layout),
+            target: None,
+        },
         nixos_version: None,
         configuration_revision: None,
     };
-    let facts = system.current.as_ref().or(system.target()).map(|t| Reader::new(layout).facts(t));
-    if let Some(Facts { nixos_version, kernel_version, configuration_revision, .. }) = facts {
+    let facts = system
+        .current
+        .as_ref()
+        .or(system.target())
+        .map(|t| Reader::new(layout).facts(t));
+    if let Some(Facts {
+        nixos_version,
+        kernel_version,
+        configuration_revision,
+        ..
+    }) = facts
+    {
         system.kernel.target = kernel_version;
         system.nixos_version = nixos_version;
         system.configuration_revision = configuration_revision;
     }
     let machine_id = read_word(&layout.real("/etc/machine-id"));
-    Ok(Observation { system, profile, host: host(layout), machine_id })
+    Ok(Observation {
+        system,
+        profile,
+        host: host(layout),
+        machine_id,
+    })
 }
 
 /// `uname -r`; `None` for another root than `/`.
 pub fn running_kernel(layout: &Layout) -> Option<String> {
-    layout
-        .is_live()
-        .then(|| rustix::system::uname().release().to_string_lossy().into_owned())
+    layout.is_live().then(|| {
+        rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned()
+    })
 }
 
 /// The host name: of the running machine, or from the `/etc/hostname` of
 /// another root.
 pub fn host(layout: &Layout) -> String {
     if layout.is_live() {
-        return rustix::system::uname().nodename().to_string_lossy().into_owned();
+        return rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
     }
     read_word(&layout.real("/etc/hostname")).unwrap_or_else(|| "unknown".to_owned())
 }

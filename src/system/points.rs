@@ -51,7 +51,12 @@ pub enum StoreDocumentError {
 /// # Errors
 /// When one cannot be made.
 pub fn prepare(layout: &Layout) -> Result<(), IoError> {
-    for dir in [layout.points(), layout.marks(), layout.inflight(), layout.journal()] {
+    for dir in [
+        layout.points(),
+        layout.marks(),
+        layout.inflight(),
+        layout.journal(),
+    ] {
         durable::create_private_dir(&dir)?;
     }
     Ok(())
@@ -108,7 +113,9 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a file"));
     }
     let mut text = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0).min(MAX_BYTES) + 1);
-    fs::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    fs::File::open(path)?
+        .take(MAX_BYTES as u64 + 1)
+        .read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -121,7 +128,10 @@ fn document_path(layout: &Layout, id: PointId) -> PathBuf {
 /// # Errors
 /// When it cannot be written durably; nothing is listed then.
 pub fn store(layout: &Layout, point: &Point) -> Result<(), StoreDocumentError> {
-    Ok(durable::write(&document_path(layout, point.id), &point.to_json()?)?)
+    Ok(durable::write(
+        &document_path(layout, point.id),
+        &point.to_json()?,
+    )?)
 }
 
 /// Removes a document and its marks: from this moment the point is gone.
@@ -157,7 +167,9 @@ pub fn read_marks(layout: &Layout, id: PointId) -> Result<Marks, IoError> {
     let Some(text) = optional(fs::read(&path).at("read the marks", &path))? else {
         return Ok(Marks::default());
     };
-    serde_json::from_slice(&text).map_err(io::Error::from).at("read the marks", &path)
+    serde_json::from_slice(&text)
+        .map_err(io::Error::from)
+        .at("read the marks", &path)
 }
 
 /// Stores the marks of a point and reads them back.
@@ -166,8 +178,13 @@ pub fn read_marks(layout: &Layout, id: PointId) -> Result<Marks, IoError> {
 /// When they cannot be written, or do not read back as written.
 pub fn store_marks(layout: &Layout, id: PointId, new: &Marks) -> Result<(), IoError> {
     let path = marks_path(layout, id);
-    let new = Marks { version: marks::VERSION, ..new.clone() };
-    let text = serde_json::to_vec(&new).map_err(io::Error::from).at("encode", &path)?;
+    let new = Marks {
+        version: marks::VERSION,
+        ..new.clone()
+    };
+    let text = serde_json::to_vec(&new)
+        .map_err(io::Error::from)
+        .at("encode", &path)?;
     durable::write(&path, &text)?;
     if read_marks(layout, id)? == new {
         return Ok(());
@@ -239,7 +256,11 @@ pub fn exists(layout: &Layout, id: PointId) -> bool {
 pub fn sweep(layout: &Layout) -> Result<(), IoError> {
     for dir in [layout.points(), layout.marks(), layout.journal()] {
         for entry in fs::read_dir(&dir).at("list", &dir)?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(durable::TEMPORARY) {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(durable::TEMPORARY)
+            {
                 durable::remove(&entry.path())?;
             }
         }

@@ -35,5 +35,8 @@ pub fn load(path: &Path) -> Result<Option<Policy>, LoadError> {
     };
     Policy::parse(&text)
         .map(Some)
-        .map_err(|source| LoadError::Policy { path: path.to_owned(), source })
+        .map_err(|source| LoadError::Policy {
+            path: path.to_owned(),
+            source,
+        })
 }

@@ -27,7 +27,10 @@ pub struct Call {
 impl Call {
     /// A call of `program` with no arguments.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), ..Self::default() }
+        Self {
+            program: program.into(),
+            ..Self::default()
+        }
     }
 
     /// Adds one argument.
@@ -40,7 +43,8 @@ impl Call {
     /// Adds arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self.args
+            .extend(args.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
@@ -62,7 +66,11 @@ impl Call {
                 format!("'{}'", s.replace('\'', "'\\''"))
             }
         };
-        std::iter::once(&self.program).chain(&self.args).map(quote).collect::<Vec<_>>().join(" ")
+        std::iter::once(&self.program)
+            .chain(&self.args)
+            .map(quote)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -102,7 +110,11 @@ pub enum RunError {
 
 /// The last two lines a program complained, on one line.
 fn detail(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let lines: Vec<&str> = stderr
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
     match lines.len() {
         0 => String::new(),
         n => format!(": {}", lines[n.saturating_sub(2)..].join("; ")),
@@ -126,7 +138,11 @@ pub trait Runner: Sync {
         if ended.code == 0 {
             return Ok(ended);
         }
-        Err(RunError::Failed { line: call.line(), code: ended.code, stderr: ended.stderr })
+        Err(RunError::Failed {
+            line: call.line(),
+            code: ended.code,
+            stderr: ended.stderr,
+        })
     }
 }
 
@@ -137,7 +153,10 @@ pub struct Processes;
 impl Runner for Processes {
     fn run(&self, call: &Call) -> Result<Ended, RunError> {
         let mut command = Command::new(&call.program);
-        command.args(&call.args).envs(call.env.iter().map(|(k, v)| (k, v))).stdin(Stdio::null());
+        command
+            .args(&call.args)
+            .envs(call.env.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::null());
         if let Some(dir) = &call.dir {
             command.current_dir(dir);
         }
@@ -147,9 +166,15 @@ impl Runner for Processes {
         if call.show {
             command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
         }
-        let start = |source| RunError::Start { program: call.program.clone(), source };
+        let start = |source| RunError::Start {
+            program: call.program.clone(),
+            source,
+        };
         let output = command.output().map_err(start)?;
-        let code = output.status.code().or_else(|| output.status.signal().map(|s| 128 + s));
+        let code = output
+            .status
+            .code()
+            .or_else(|| output.status.signal().map(|s| 128 + s));
         Ok(Ended {
             code: code.unwrap_or(1),
             stdout: output.stdout,

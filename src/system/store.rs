@@ -49,7 +49,9 @@ pub fn is_valid(layout: &Layout, path: &StorePath) -> Result<bool, StoreError> {
     match open(&layout.nix_db()) {
         // A store without a readable database: what is on disk is all we know.
         Err(_) => Ok(true),
-        Ok(db) => id_of(&db, path).map(|id| id.is_some()).map_err(|e| database(layout, e)),
+        Ok(db) => id_of(&db, path)
+            .map(|id| id.is_some())
+            .map_err(|e| database(layout, e)),
     }
 }
 
@@ -73,7 +75,10 @@ fn id_of(db: &Connection, path: &StorePath) -> rusqlite::Result<Option<i64>> {
 }
 
 fn database(layout: &Layout, source: rusqlite::Error) -> StoreError {
-    StoreError::Database { path: layout.nix_db().display().to_string(), source }
+    StoreError::Database {
+        path: layout.nix_db().display().to_string(),
+        source,
+    }
 }
 
 /// The closure of a store path: every path it needs, with its NAR size.
@@ -104,17 +109,27 @@ const CLOSURE: &str = "
     from ValidPaths join closure using (id)";
 
 fn closure_in(db: &Connection, path: &StorePath) -> rusqlite::Result<Option<Vec<ClosureEntry>>> {
-    let Some(id) = id_of(db, path)? else { return Ok(None) };
+    let Some(id) = id_of(db, path)? else {
+        return Ok(None);
+    };
     let mut statement = db.prepare(CLOSURE)?;
     let rows = statement.query_map(params![id], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?))
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, i64>(1)?,
+            row.get::<_, bool>(2)?,
+        ))
     })?;
     let mut entries = Vec::new();
     for row in rows {
         let (path, size, direct) = row?;
         if let Ok(path) = StorePath::from_absolute_path(path.as_bytes()) {
             let nar_size = u64::try_from(size).unwrap_or(0);
-            entries.push(ClosureEntry { path, nar_size, direct });
+            entries.push(ClosureEntry {
+                path,
+                nar_size,
+                direct,
+            });
         }
     }
     Ok(Some(entries))
@@ -131,7 +146,12 @@ fn closure_from_nix(
     let direct: Vec<String> = infos
         .iter()
         .find(|i| i.path == *path)
-        .map(|i| i.references.iter().map(StorePath::to_absolute_path).collect())
+        .map(|i| {
+            i.references
+                .iter()
+                .map(StorePath::to_absolute_path)
+                .collect()
+        })
         .unwrap_or_default();
     Ok(infos
         .into_iter()

@@ -18,7 +18,10 @@ pub const UNIT: &str = "cairn-switch-to-configuration";
 pub fn can_switch(layout: &Layout, toplevel: &StorePath) -> bool {
     layout.is_live()
         && layout.real("/run/current-system").is_dir()
-        && layout.store_path(toplevel).join("bin/switch-to-configuration").is_file()
+        && layout
+            .store_path(toplevel)
+            .join("bin/switch-to-configuration")
+            .is_file()
 }
 
 /// The call that switches to `toplevel` (or to its specialisation).
@@ -41,7 +44,13 @@ pub fn call(
     let mut call = if Path::new("/run/systemd/system").is_dir() {
         Call::new("systemd-run")
             .args(["-E", "LOCALE_ARCHIVE", "-E", "NIXOS_INSTALL_BOOTLOADER"])
-            .args(["-E", "NIXOS_NO_CHECK=1", "--collect", "--no-ask-password", "--pipe"])
+            .args([
+                "-E",
+                "NIXOS_NO_CHECK=1",
+                "--collect",
+                "--no-ask-password",
+                "--pipe",
+            ])
             .args(["--quiet", "--service-type=exec"])
             .arg(format!("--unit={UNIT}-{}", std::process::id()))
             .arg(tool)
@@ -83,11 +92,16 @@ mod tests {
     fn a_specialisation_is_switched_to_through_its_parent() {
         let text = format!("/nix/store/{}-nixos-system-x", "0".repeat(32));
         let parent = StorePath::from_absolute_path(text.as_bytes()).unwrap();
-        let spec = Specialisation { name: "safe".into(), parent: parent.clone() };
+        let spec = Specialisation {
+            name: "safe".into(),
+            parent: parent.clone(),
+        };
         let call = call(&Layout::new("/", "/s"), &parent, Some(&spec), "switch");
         let line = call.line();
         assert!(
-            line.contains(&format!("{text}/specialisation/safe/bin/switch-to-configuration switch")),
+            line.contains(&format!(
+                "{text}/specialisation/safe/bin/switch-to-configuration switch"
+            )),
             "{line}"
         );
         let recorder = Recorder::default();

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::Layout;
 use crate::nix::bootspec::{self, BootSpec};
-use crate::nix::toplevel as names;
 use crate::nix::store_path::StorePath;
+use crate::nix::toplevel as names;
 
 /// What a toplevel says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,11 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader with nothing remembered.
     pub fn new(layout: &'a Layout) -> Self {
-        Self { layout, kernels: Mutex::default(), revisions: Mutex::default() }
+        Self {
+            layout,
+            kernels: Mutex::default(),
+            revisions: Mutex::default(),
+        }
     }
 
     /// The facts of one toplevel. What is not there is absent; a toplevel
@@ -115,7 +119,11 @@ impl<'a> Reader<'a> {
 
     /// The toplevel of a specialisation.
     pub fn specialisation(&self, parent: &StorePath, name: &str) -> Option<StorePath> {
-        let link = self.layout.store_path(parent).join(names::SPECIALISATION).join(name);
+        let link = self
+            .layout
+            .store_path(parent)
+            .join(names::SPECIALISATION)
+            .join(name);
         let target = fs::read_link(link).ok()?;
         StorePath::from_absolute_path(target.to_str()?.as_bytes()).ok()
     }

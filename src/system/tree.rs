@@ -57,7 +57,9 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
             listing.left.push(relative);
             continue;
         }
-        let Some(node) = node(&real, relative.clone())? else { continue };
+        let Some(node) = node(&real, relative.clone())? else {
+            continue;
+        };
         if node.kind == Kind::Dir {
             for entry in fs::read_dir(&real).at("list", &real)? {
                 todo.push(relative.join(entry.at("list", &real)?.file_name()));
@@ -76,7 +78,9 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
 pub fn sweep(base: &Path, start: &Path, prefix: &str) -> Result<(), IoError> {
     let mut todo = vec![base.join(start)];
     while let Some(dir) = todo.pop() {
-        let Some(entries) = optional(fs::read_dir(&dir).at("list", &dir))? else { continue };
+        let Some(entries) = optional(fs::read_dir(&dir).at("list", &dir))? else {
+            continue;
+        };
         for entry in entries {
             let entry = entry.at("list", &dir)?;
             let path = entry.path();
@@ -98,7 +102,10 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
     let (kind, mode) = if file_type.is_dir() {
         (Kind::Dir, meta.mode() & 0o7777)
     } else if file_type.is_symlink() {
-        (Kind::Symlink(fs::read_link(real).at("read the link", real)?), 0)
+        (
+            Kind::Symlink(fs::read_link(real).at("read the link", real)?),
+            0,
+        )
     } else if file_type.is_file() {
         let (size, digest) = digest(real).at("read", real)?;
         (Kind::File { size, digest }, meta.mode() & 0o7777)
@@ -118,7 +125,14 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
         Kind::File { .. } | Kind::Dir => xattrs(real).at("read the attributes of", real)?,
         _ => BTreeMap::new(),
     };
-    Ok(Some(Node { path, kind, mode, uid: meta.uid(), gid: meta.gid(), xattrs }))
+    Ok(Some(Node {
+        path,
+        kind,
+        mode,
+        uid: meta.uid(),
+        gid: meta.gid(),
+        xattrs,
+    }))
 }
 
 /// The content of a file.

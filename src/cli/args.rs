@@ -1,0 +1,403 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::point::Selector;
+use crate::point::document::Trigger;
+use crate::point::policy::Keep;
+
+/// Restore points for NixOS: system, configuration and state together.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cairn",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = "\
+Points are named by an id prefix, latest, latest~N, latest-good, booted or current.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no such point, 11 locked, 12 vault key,
+22 an interrupted restore must be resumed or aborted first, 130 interrupted or declined.")]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Print versioned JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Work on the system under DIR, such as a mounted disk
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", value_hint = ValueHint::DirPath)]
+    pub root: PathBuf,
+    /// Where restore points live [default: the policy's, else /var/lib/cairn under the root, else
+    /// the user's data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "CAIRN_STATE_DIR", value_hint = ValueHint::DirPath)]
+    pub state_dir: Option<PathBuf>,
+    /// The policy [default: /etc/cairn/policy.json under the root]
+    #[arg(long, global = true, value_name = "FILE", env = "CAIRN_POLICY", value_hint = ValueHint::FilePath)]
+    pub policy: Option<PathBuf>,
+    /// The Nix profile
+    #[arg(long, global = true, value_name = "NAME", default_value = "system", value_parser = profile_name)]
+    pub profile: String,
+    /// Show what would happen and change nothing
+    #[arg(short = 'n', long, global = true)]
+    pub dry_run: bool,
+    /// Answer every question with yes
+    #[arg(short = 'y', long, global = true)]
+    pub yes: bool,
+    /// Print only what was asked for
+    #[arg(short = 'q', long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more
+    #[arg(short = 'v', long, global = true)]
+    pub verbose: bool,
+    /// How many seconds to wait for another cairn
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    pub lock_timeout: u64,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take a restore point
+    Create(Create),
+    /// List restore points, newest first
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show one restore point
+    Show(Show),
+    /// Compare two restore points, or one with now
+    Diff(Diff),
+    /// Bring a restore point back, whole or in part
+    Restore(Restore),
+    /// Reverse the last restore
+    Undo(Undo),
+    /// Bring back only the system of a restore point
+    Rollback(Rollback),
+    /// Go on with an interrupted restore
+    Resume,
+    /// Take an interrupted restore back
+    Abort,
+    /// Say that a point's system works
+    MarkGood(Mark),
+    /// Say that a point's system does not work
+    MarkBad(Mark),
+    /// Keep a point whatever the retention rules say
+    Pin(Mark),
+    /// Let the retention rules have a point again
+    Unpin(Mark),
+    /// Remove restore points that no rule keeps
+    Prune(KeepArgs),
+    /// The generations of the system profile
+    #[command(subcommand)]
+    Generations(Generations),
+    /// The configuration on its own
+    #[command(subcommand)]
+    Config(Config),
+    /// Check that every restore point could come back
+    Verify(Verify),
+    /// One look at the machine and its restore points
+    Status,
+    /// See it all work in a temporary root
+    Demo(Demo),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into DIR
+    Man {
+        /// An existing folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+}
+
+/// `create`
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Why, in one line
+    #[arg(short, long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+    /// More words
+    #[arg(short, long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// What takes it: manual, schedule:NAME, pre-switch, pre-heal, pre-restore, try
+    #[arg(long, value_name = "TRIGGER", default_value = "manual")]
+    pub trigger: Trigger,
+    /// Label to list and prune by; may be repeated
+    #[arg(short, long = "tag", value_name = "TAG", value_parser = tag)]
+    pub tags: Vec<String>,
+    /// Data that cairn carries but never reads; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub userdata: Vec<(String, String)>,
+    /// Record the system only
+    #[arg(long)]
+    pub no_config: bool,
+    /// Pin it at once
+    #[arg(long)]
+    pub pin: bool,
+}
+
+/// `list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only points with this tag
+    #[arg(short, long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Only points taken by this trigger
+    #[arg(long, value_name = "TRIGGER")]
+    pub trigger: Option<Trigger>,
+    /// Only the newest N
+    #[arg(short = 'l', long, value_name = "N")]
+    pub last: Option<usize>,
+}
+
+/// `show`
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The point
+    #[arg(default_value = "latest")]
+    pub point: Selector,
+    /// Print this captured file
+    #[arg(long, value_name = "PATH")]
+    pub cat: Option<PathBuf>,
+}
+
+/// `diff`
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The older side, or both as A..B
+    #[arg(default_value = "latest")]
+    pub from: String,
+    /// The newer side [default: the machine as it is]
+    pub to: Option<Selector>,
+}
+
+/// `restore`
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The point
+    #[arg(default_value = "latest")]
+    pub point: Selector,
+    /// Only these files or folders of its configuration
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Only one part
+    #[arg(long, value_enum, value_name = "PART")]
+    pub only: Option<Part>,
+    /// Leave files alone that were added since
+    #[arg(long)]
+    pub keep_added: bool,
+    /// How the system is activated
+    #[command(flatten)]
+    pub activation: ActivationArgs,
+}
+
+/// How a system is activated.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ActivationArgs {
+    /// Run the system from the next boot on, not now
+    #[arg(long, conflicts_with = "test")]
+    pub boot: bool,
+    /// Run the system now, but do not make it the boot default
+    #[arg(long)]
+    pub test: bool,
+}
+
+/// A part of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// The system
+    Generation,
+    /// The configuration files
+    Config,
+}
+
+/// `undo`
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The restore to reverse, by its point or its undo point [default: the last one]
+    pub point: Option<Selector>,
+}
+
+/// `rollback`
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The point
+    #[arg(default_value = "latest-good")]
+    pub point: Selector,
+    /// How the system is activated
+    #[command(flatten)]
+    pub activation: ActivationArgs,
+}
+
+/// `mark-good`, `mark-bad`, `pin`, `unpin`
+#[derive(Debug, Args)]
+pub struct Mark {
+    /// The point
+    #[arg(default_value = "latest")]
+    pub point: Selector,
+    /// Why
+    #[arg(short, long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Keep rules; with none, the policy's hold.
+#[derive(Debug, Args)]
+pub struct KeepArgs {
+    /// Keep the newest N
+    #[arg(long, value_name = "N")]
+    pub keep_last: Option<u32>,
+    /// Keep the newest of each of N hours
+    #[arg(long, value_name = "N")]
+    pub keep_hourly: Option<u32>,
+    /// Keep the newest of each of N days
+    #[arg(long, value_name = "N")]
+    pub keep_daily: Option<u32>,
+    /// Keep the newest of each of N weeks
+    #[arg(long, value_name = "N")]
+    pub keep_weekly: Option<u32>,
+    /// Keep the newest of each of N months
+    #[arg(long, value_name = "N")]
+    pub keep_monthly: Option<u32>,
+    /// Keep the newest of each of N years
+    #[arg(long, value_name = "N")]
+    pub keep_yearly: Option<u32>,
+    /// Keep everything younger than DURATION, such as 1y2m3w4d5h
+    #[arg(long, value_name = "DURATION")]
+    pub keep_within: Option<String>,
+    /// Keep everything with this tag; may be repeated
+    #[arg(long = "keep-tag", value_name = "TAG")]
+    pub keep_tags: Vec<String>,
+}
+
+impl KeepArgs {
+    /// The rules given, or the policy's when there are none.
+    pub fn or(self, policy: &Keep) -> Keep {
+        let given = Keep {
+            keep_last: self.keep_last,
+            keep_hourly: self.keep_hourly,
+            keep_daily: self.keep_daily,
+            keep_weekly: self.keep_weekly,
+            keep_monthly: self.keep_monthly,
+            keep_yearly: self.keep_yearly,
+            keep_within: self.keep_within,
+            min_age: None,
+            keep_tags: self.keep_tags,
+        };
+        if given == Keep::default() {
+            policy.clone()
+        } else {
+            given
+        }
+    }
+}
+
+/// `generations`
+#[derive(Debug, Subcommand)]
+pub enum Generations {
+    /// List the generations, newest first
+    List,
+    /// Show one generation
+    Show {
+        /// Its number [default: the profile's current one]
+        number: Option<u64>,
+    },
+    /// Switch to a generation, by what it is, not by how far back it lies
+    Switch {
+        /// Its number
+        number: u64,
+        /// How the system is activated
+        #[command(flatten)]
+        activation: ActivationArgs,
+    },
+    /// Delete generations that no rule keeps
+    Clean(KeepArgs),
+}
+
+/// `config`
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Capture the configuration now, then prune old points
+    Backup {
+        /// Why, in one line
+        #[arg(
+            short,
+            long,
+            value_name = "TEXT",
+            default_value = "configuration backup"
+        )]
+        reason: String,
+        /// Do not prune
+        #[arg(long)]
+        no_prune: bool,
+    },
+    /// List captured configurations, or the files of one
+    List {
+        /// The point whose files to list
+        point: Option<Selector>,
+    },
+    /// Bring the configuration of a point back, or files of it
+    Restore {
+        /// The point
+        #[arg(default_value = "latest")]
+        point: Selector,
+        /// Only these files or folders
+        #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+        paths: Vec<PathBuf>,
+        /// Leave files alone that were added since
+        #[arg(long)]
+        keep_added: bool,
+    },
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Read every stored byte: the only way to find a flipped bit
+    #[arg(long)]
+    pub read_data: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the temporary root and say where it is
+    #[arg(long)]
+    pub keep: bool,
+}
+
+fn profile_name(text: &str) -> Result<String, String> {
+    let ok = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(ok) {
+        return Err("a profile name has letters, digits and -_.+ only".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn tag(text: &str) -> Result<String, String> {
+    let ok = |c: char| !c.is_whitespace() && !c.is_control() && c != ',';
+    if text.is_empty() || text.len() > 64 || !text.chars().all(ok) {
+        return Err("a tag has 1 to 64 characters, none of them white space or a comma".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("userdata is KEY=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,135 @@
+//! `config backup|list|restore`: the configuration on its own.
+
+use serde_json::json;
+
+use super::super::Exit;
+use super::super::args::{Config, Part, Restore};
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::points::{self, Entry, short};
+use super::{keep, restore};
+use crate::engine::config;
+use crate::engine::create::{self, Request};
+use crate::plan::humane::bytes;
+use crate::point::{BytePath, Marks, Selector};
+use crate::render::Style;
+use crate::render::style::{date, line};
+use crate::render::table::{Cell, Table};
+use crate::vault::EntryKind;
+
+/// Runs one of them.
+pub fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
+    match args {
+        Config::Backup { reason, no_prune } => backup(s, reason, no_prune),
+        Config::List { point: None } => list(s),
+        Config::List { point: Some(point) } => files(s, &point),
+        Config::Restore {
+            point,
+            paths,
+            keep_added,
+        } => restore::restore(
+            s,
+            Restore {
+                point,
+                paths,
+                only: Some(Part::Config),
+                keep_added,
+                activation: super::super::args::ActivationArgs {
+                    boot: false,
+                    test: false,
+                },
+            },
+        ),
+    }
+}
+
+fn backup(s: &Session, reason: String, no_prune: bool) -> Result<Exit, Failure> {
+    let created = create::create(&s.engine(), &Request::manual(reason))?;
+    let exit = points::tell_created(&s.out, &created, &Marks::default())?;
+    if !no_prune {
+        let pruned = keep::automatic(s, &s.engine().policy.retention.points)?;
+        if !pruned.removed.is_empty() {
+            s.out
+                .say(format!("{} old point(s) removed", pruned.removed.len()))?;
+        }
+    }
+    Ok(exit)
+}
+
+fn list(s: &Session) -> Result<Exit, Failure> {
+    let mut catalogue = s.engine().catalogue()?;
+    catalogue.points.retain(|(p, _)| p.config.is_some());
+    let entries: Vec<Entry<'_>> = catalogue
+        .points
+        .iter()
+        .map(|(p, m)| Entry::new(p, m))
+        .collect();
+    s.out
+        .result("points", json!({ "items": entries }), |style| {
+            let mut table = Table::new(["ID", "TAKEN", "FILES", "SIZE", "HASH", "REASON"]);
+            for (point, _) in catalogue.points.iter().rev() {
+                let Some(config) = &point.config else {
+                    continue;
+                };
+                table.row(vec![
+                    Cell::new(short(point.id), |s, t| s.cyan(t)),
+                    date(point.created).into(),
+                    config.files.to_string().into(),
+                    bytes(config.bytes).into(),
+                    config
+                        .hash
+                        .get(..12)
+                        .unwrap_or(&config.hash)
+                        .to_owned()
+                        .into(),
+                    line(&point.reason).into(),
+                ]);
+            }
+            if catalogue.points.is_empty() {
+                return b"no configuration was captured yet\n  try: cairn config backup\n".to_vec();
+            }
+            table.render(style).into_bytes()
+        })?;
+    Ok(Exit::Ok)
+}
+
+fn files(s: &Session, selector: &Selector) -> Result<Exit, Failure> {
+    let engine = s.engine();
+    let point = engine.select(selector)?;
+    let entries = config::entries(&engine, &point)?;
+    let value: Vec<_> = entries
+        .iter()
+        .map(|e| {
+            let (kind, size) = describe(&e.kind);
+            json!({
+                "path": BytePath(e.path.clone()), "kind": kind, "bytes": size,
+                "mode": format!("{:04o}", e.mode), "uid": e.uid, "gid": e.gid,
+            })
+        })
+        .collect();
+    s.out.result("files", value, |style: &Style| {
+        let mut table = Table::new(["MODE", "OWNER", "SIZE", "PATH"]);
+        for e in &entries {
+            let (kind, size) = describe(&e.kind);
+            table.row(vec![
+                format!("{:04o}", e.mode).into(),
+                format!("{}:{}", e.uid, e.gid).into(),
+                size.map_or_else(|| kind.to_owned(), bytes).into(),
+                BytePath(e.path.clone()).to_string().into(),
+            ]);
+        }
+        table.render(style).into_bytes()
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn describe(kind: &EntryKind) -> (&'static str, Option<u64>) {
+    match kind {
+        EntryKind::File { size, .. } => ("file", Some(*size)),
+        EntryKind::Dir => ("folder", None),
+        EntryKind::Symlink { .. } => ("link", None),
+        EntryKind::Fifo => ("pipe", None),
+        EntryKind::Socket => ("socket", None),
+        EntryKind::Char { .. } | EntryKind::Block { .. } => ("device", None),
+    }
+}

@@ -1,0 +1,157 @@
+//! `verify` and `status`
+
+use super::super::Exit;
+use super::super::args::Verify;
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::points::short;
+use crate::engine::status::{self, Brief, Status};
+use crate::engine::verify::{self, Report};
+use crate::plan::humane::bytes;
+use crate::render::Style;
+use crate::render::style::line;
+
+/// `verify`
+pub fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
+    let report = verify::verify(&s.engine(), args.read_data)?;
+    s.out.result("verify", &report, |style| {
+        report_text(&report, style).into_bytes()
+    })?;
+    if report.problems.is_empty() {
+        Ok(Exit::Ok)
+    } else {
+        Ok(Exit::Partial)
+    }
+}
+
+fn report_text(report: &Report, style: &Style) -> String {
+    let mut out = String::new();
+    for problem in &report.problems {
+        let point = problem
+            .point
+            .map(|id| format!("{} ", short(id)))
+            .unwrap_or_default();
+        out.push_str(&format!(
+            "{} {point}{}\n",
+            style.red("problem"),
+            line(&problem.what)
+        ));
+    }
+    for note in &report.notes {
+        out.push_str(&format!("{} {}\n", style.yellow("note"), line(note)));
+    }
+    let verdict = match report.problems.len() {
+        0 => style.green("all is well"),
+        n => style.red(format!("{n} problem(s)")),
+    };
+    let depth = if report.read_data {
+        ", every byte read"
+    } else {
+        ""
+    };
+    out.push_str(&format!(
+        "{verdict}: {} restore point(s), {} snapshot(s){depth}\n",
+        report.points, report.snapshots
+    ));
+    out
+}
+
+/// `status`
+pub fn status(s: &Session) -> Result<Exit, Failure> {
+    let status = status::status(&s.engine())?;
+    s.out.result("status", &status, |style| {
+        status_text(&status, style).into_bytes()
+    })?;
+    Ok(if status.unfinished {
+        Exit::NeedsResume
+    } else {
+        Exit::Ok
+    })
+}
+
+fn status_text(status: &Status, style: &Style) -> String {
+    let mut out = format!(
+        "{} {}\n\n",
+        style.bold("cairn on"),
+        style.bold(line(&status.host))
+    );
+    let mut put = |name: &str, value: String| {
+        out.push_str(&format!("{} {value}\n", style.dim(format!("{name:<15}"))));
+    };
+    let system = &status.system;
+    let version = system
+        .nixos_version
+        .as_deref()
+        .map(line)
+        .unwrap_or_default();
+    match &system.profile {
+        Some(p) => put(
+            "system",
+            format!(
+                "{} {} of {} {version}",
+                p.name, p.generation, status.generations
+            ),
+        ),
+        None => put(
+            "system",
+            "no profile here: not NixOS, or a fresh root".to_owned(),
+        ),
+    }
+    if let Some(kernel) = &system.kernel.target {
+        put("kernel", line(kernel));
+    }
+    let extra = match (status.pinned, status.damaged) {
+        (0, 0) => String::new(),
+        (p, 0) => format!(" ({p} pinned)"),
+        (p, d) => format!(" ({p} pinned, {d} damaged)"),
+    };
+    put(
+        "points",
+        format!("{}{extra} in {}", status.points, line(&status.state_dir)),
+    );
+    let brief = |b: &Brief| {
+        format!(
+            "{} {}, {}",
+            style.cyan(short(b.id)),
+            line(&b.reason),
+            style.when(b.created)
+        )
+    };
+    put(
+        "latest",
+        status
+            .latest
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), brief),
+    );
+    put(
+        "latest good",
+        status
+            .latest_good
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), brief),
+    );
+    put(
+        "configuration",
+        match status.config_changes {
+            None => "never captured".to_owned(),
+            Some(0) => "as in the latest point".to_owned(),
+            Some(n) => style.yellow(format!("{n} path(s) changed since the latest point")),
+        },
+    );
+    put("vault", bytes(status.vault_bytes));
+    for note in status.notes.iter().chain(&status.profile_faults) {
+        put("note", style.yellow(line(note)));
+    }
+    let next = if status.unfinished {
+        "a restore was interrupted: cairn resume, or cairn abort"
+    } else if status.points == 0 {
+        "take the first restore point: cairn create"
+    } else if status.config_changes.unwrap_or(0) > 0 {
+        "see what changed: cairn diff"
+    } else {
+        "cairn list"
+    };
+    out.push_str(&format!("\n  try: {next}\n"));
+    out
+}

@@ -1,0 +1,218 @@
+//! `create`, `list`, `show`, and the marks.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::super::Exit;
+use super::super::args::{Create, List, Mark, Show};
+use super::super::failure::Failure;
+use super::super::out::Out;
+use super::super::session::Session;
+use crate::engine::create::{self, Created, Request};
+use crate::engine::diff;
+use crate::engine::marks::{self, Say};
+use crate::plan::humane::bytes;
+use crate::point::{Marks, Point, PointId, Selector};
+use crate::render;
+use crate::render::style::line;
+
+/// A point as `--json` prints it: its document and its marks.
+#[derive(Serialize)]
+pub struct Entry<'p> {
+    #[serde(flatten)]
+    point: &'p Point,
+    marks: &'p Marks,
+}
+
+impl<'p> Entry<'p> {
+    /// A point with its marks.
+    pub fn new(point: &'p Point, marks: &'p Marks) -> Self {
+        Self { point, marks }
+    }
+}
+
+/// `create`
+pub fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
+    let mut request = Request::manual(args.reason);
+    request.description = args.description;
+    request.trigger = args.trigger;
+    request.tags = args.tags.into_iter().collect();
+    request.userdata = args.userdata.into_iter().collect();
+    request.config = !args.no_config;
+    if s.dry_run() {
+        return preview(s, &request);
+    }
+    let created = create::create(&s.engine(), &request)?;
+    let mut marks = Marks::default();
+    if args.pin {
+        let selector = Selector::Prefix(created.point.id.hex());
+        marks = marks::say(&s.engine(), &selector, Say::Pin, None)?.1;
+    }
+    tell_created(&s.out, &created, &marks)
+}
+
+/// Prints a point that was just taken.
+pub fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Result<Exit, Failure> {
+    let point = &created.point;
+    tell_recovery(out, created);
+    for warning in &created.warnings {
+        out.warn(warning);
+    }
+    out.result("point", Entry::new(point, marks), |style| {
+        let mut text = format!("{} {}", style.cyan(short(point.id)), line(&point.reason));
+        if let Some(config) = &point.config {
+            text.push_str(&format!(
+                " · {} files, {}",
+                config.files,
+                bytes(config.bytes)
+            ));
+        }
+        if let Some(profile) = &point.system.profile {
+            text.push_str(&format!(" · {} {}", profile.name, profile.generation));
+        }
+        if let Some(config) = point.config.as_ref().filter(|c| !c.unfollowed.is_empty()) {
+            let note = format!(" · {} import(s) not followed", config.unfollowed.len());
+            text.push_str(&style.dim(note));
+        }
+        text.push('\n');
+        for missing in point.completeness.missing() {
+            let what = format!("  not captured: {} ({})", missing.what, line(&missing.why));
+            text.push_str(&format!("{}\n", style.yellow(what)));
+        }
+        text.into_bytes()
+    })?;
+    if point.is_complete() {
+        Ok(Exit::Ok)
+    } else {
+        Ok(Exit::Partial)
+    }
+}
+
+/// The recovery password is shown when the vault is made, and never again.
+pub fn tell_recovery(out: &Out, created: &Created) {
+    if let Some(password) = &created.recovery {
+        eprintln!(
+            "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; \
+             kept in vault/recovery-password.\n  Copy it off this machine.",
+            out.style.bold("recovery password:"),
+            password.expose()
+        );
+    }
+}
+
+fn preview(s: &Session, request: &Request) -> Result<Exit, Failure> {
+    let preview = create::preview(&s.engine(), request)?;
+    let roots: Vec<_> = preview
+        .roots
+        .iter()
+        .map(|r| r.path.display().to_string())
+        .collect();
+    let value = json!({ "roots": roots, "unfollowed": preview.unfollowed });
+    s.out.result("wouldCapture", value, |style| {
+        let mut text = format!("{}\n", style.bold("would capture"));
+        for root in &preview.roots {
+            let kind = format!("{:?}", root.kind).to_lowercase();
+            let path = crate::point::path::printable(&root.path);
+            text.push_str(&format!("  {path} {}\n", style.dim(kind)));
+        }
+        text.into_bytes()
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// The shortest form of an id that can stand alone.
+pub fn short(id: PointId) -> String {
+    id.hex()[..12].to_owned()
+}
+
+/// `list`
+pub fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
+    let mut catalogue = s.engine().catalogue()?;
+    catalogue.points.retain(|(p, _)| {
+        args.tag.as_ref().is_none_or(|t| p.tags.contains(t))
+            && args.trigger.as_ref().is_none_or(|t| p.trigger == *t)
+    });
+    if let Some(last) = args.last {
+        let drop = catalogue.points.len().saturating_sub(last);
+        catalogue.points.drain(..drop);
+    }
+    let damaged: Vec<_> = catalogue
+        .damaged
+        .iter()
+        .map(|d| json!({ "file": d.file.to_string_lossy(), "why": d.why }))
+        .collect();
+    for d in &catalogue.damaged {
+        let file = line(&d.file.to_string_lossy());
+        s.out
+            .warn(format!("{file} is not listed: {}", line(&d.why)));
+    }
+    let points: Vec<Entry<'_>> = catalogue
+        .points
+        .iter()
+        .map(|(p, m)| Entry::new(p, m))
+        .collect();
+    let value = json!({ "items": points, "damaged": damaged });
+    s.out.result("points", value, |style| {
+        if catalogue.points.is_empty() {
+            return b"no restore points yet\n  try: cairn create\n".to_vec();
+        }
+        render::point::list(&catalogue.points, style).into_bytes()
+    })?;
+    if damaged.is_empty() {
+        Ok(Exit::Ok)
+    } else {
+        Ok(Exit::Partial)
+    }
+}
+
+/// `show`
+pub fn show(s: &Session, args: &Show) -> Result<Exit, Failure> {
+    let engine = s.engine();
+    let catalogue = engine.catalogue()?;
+    let point = engine.select_in(&catalogue, &args.point)?;
+    if let Some(path) = &args.cat {
+        diff::cat(
+            &engine,
+            point,
+            &s.logical(path)?,
+            &mut std::io::stdout().lock(),
+        )?;
+        return Ok(Exit::Ok);
+    }
+    let marks = catalogue
+        .points
+        .iter()
+        .find(|(p, _)| p.id == point.id)
+        .map(|(_, m)| m.clone())
+        .unwrap_or_default();
+    s.out.result("point", Entry::new(point, &marks), |style| {
+        render::point::show(point, &marks, s.out.verbose, style).into_bytes()
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// `mark-good`, `mark-bad`, `pin`, `unpin`
+pub fn mark(s: &Session, args: Mark, say: Say) -> Result<Exit, Failure> {
+    let word = match say {
+        Say::Good => "good",
+        Say::Bad => "bad",
+        Say::Pin => "pinned",
+        Say::Unpin => "unpinned",
+    };
+    if s.dry_run() {
+        let point = s.engine().select(&args.point)?;
+        s.out
+            .say(format!("would mark {} {word}", short(point.id)))?;
+        return Ok(Exit::Ok);
+    }
+    let (point, marks) = marks::say(&s.engine(), &args.point, say, args.reason)?;
+    s.out.result("point", Entry::new(&point, &marks), |style| {
+        format!(
+            "{} {} is {word}\n",
+            style.cyan(short(point.id)),
+            line(&point.reason)
+        )
+        .into_bytes()
+    })?;
+    Ok(Exit::Ok)
+}

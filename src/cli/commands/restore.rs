@@ -1,0 +1,224 @@
+//! `restore`, `undo`, `rollback`, `resume`, `abort`: show the plan, ask once,
+//! carry it out, say how to undo it.
+
+use serde_json::{Value, json};
+
+use super::super::Exit;
+use super::super::args::{ActivationArgs, Part, Restore, Rollback, Undo};
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::compare::change_json;
+use crate::engine::diff::{self, End};
+use crate::engine::restore::{self, Goal, Plan, Restored};
+use crate::engine::undo::{self, Way};
+use crate::plan::humane::bytes;
+use crate::plan::restore::ProfileMove;
+use crate::point::BytePath;
+use crate::render;
+use crate::render::style::line;
+use crate::system::generations;
+use crate::system::journal::{Activation, Scope};
+
+impl From<ActivationArgs> for Activation {
+    fn from(args: ActivationArgs) -> Self {
+        match (args.boot, args.test) {
+            (true, _) => Self::Boot,
+            (_, true) => Self::Test,
+            _ => Self::Switch,
+        }
+    }
+}
+
+/// `restore`
+pub fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
+    if args.only == Some(Part::Generation) && !args.paths.is_empty() {
+        return Err(Failure::Usage(
+            "--only generation has no paths to restore".to_owned(),
+        ));
+    }
+    let paths = args
+        .paths
+        .iter()
+        .map(|p| s.logical(p).map(BytePath))
+        .collect::<Result<_, _>>()?;
+    let named = !args.paths.is_empty();
+    let engine = s.engine();
+    let point = engine.select(&args.point)?;
+    // A point taken without one part is restored without it, unless the part
+    // was asked for by name.
+    let has = |part: Part, held: bool| args.only == Some(part) || (args.only.is_none() && held);
+    let scope = Scope {
+        generation: !named && has(Part::Generation, point.system.target().is_some()),
+        config: has(Part::Config, point.config.is_some()) || named,
+        paths,
+        keep_added: args.keep_added,
+        activation: args.activation.into(),
+    };
+    let plan = restore::plan_goal(&engine, Goal::Point(Box::new(point)), &scope)?;
+    carry_out(s, plan, "restore")
+}
+
+/// `rollback`
+pub fn rollback(s: &Session, args: &Rollback) -> Result<Exit, Failure> {
+    let scope = Scope {
+        generation: true,
+        activation: args.activation.into(),
+        ..Scope::default()
+    };
+    let plan = restore::plan(&s.engine(), &args.point, &scope)?;
+    carry_out(s, plan, "rollback")
+}
+
+/// `undo`
+pub fn undo(s: &Session, args: &Undo) -> Result<Exit, Failure> {
+    let plan = undo::plan(&s.engine(), args.point.as_ref())?;
+    carry_out(s, plan, "undo")
+}
+
+/// `resume`, `abort`
+pub fn end(s: &Session, way: Way) -> Result<Exit, Failure> {
+    let verb = match way {
+        Way::Resume => "resume",
+        Way::Abort => "abort",
+    };
+    let (_, plan) = undo::plan_ending(&s.engine(), way)?;
+    show(s, &plan, verb)?;
+    if s.dry_run() {
+        return Ok(Exit::Ok);
+    }
+    s.confirm(verb, &format!("{verb} the interrupted restore?"))?;
+    tell(s, &undo::end(&s.engine(), way)?, verb)
+}
+
+/// Shows a plan, asks, and carries it out.
+pub fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<Exit, Failure> {
+    if plan.is_empty() {
+        let value = json!({ "goal": plan.goal.label(), "changed": false });
+        s.out.result(verb, value, |_| {
+            format!("everything is already as {} has it\n", plan.goal.label()).into_bytes()
+        })?;
+        return Ok(Exit::Ok);
+    }
+    if s.dry_run() {
+        s.out.result("plan", plan_json(&plan), |_| Vec::new())?;
+        if !s.out.json {
+            show(s, &plan, verb)?;
+            show_texts(s, &plan)?;
+            s.out.say("nothing was changed: this is a dry run")?;
+        }
+        return Ok(Exit::Ok);
+    }
+    show(s, &plan, verb)?;
+    s.confirm(verb, "Go on?")?;
+    tell(s, &restore::execute(&s.engine(), plan, verb)?, verb)
+}
+
+fn show(s: &Session, plan: &Plan, verb: &str) -> Result<(), Failure> {
+    let style = &s.out.style;
+    let title = plan.goal.point().map_or_else(String::new, |point| {
+        format!(
+            " {} {}",
+            line(&point.reason),
+            style.dim(style.when(point.created))
+        )
+    });
+    s.out.say(format!(
+        "{} {}{title}",
+        style.bold(verb),
+        style.cyan(plan.goal.label())
+    ))?;
+    let engine = s.engine();
+    if let Some(system) = &plan.system {
+        let now = generations::read(engine.layout, engine.profile)?.current;
+        s.out
+            .say(render::plan::system(system, engine.profile, now, style).trim_end())?;
+    }
+    for root in plan.roots.iter().filter(|r| !r.changes.is_empty()) {
+        let path = root.root.path.to_string();
+        s.out
+            .say(format!("{} {path}", style.bold("configuration")))?;
+        s.out
+            .say(render::plan::config(&root.base, &root.changes, style).trim_end())?;
+    }
+    for warning in &plan.warnings {
+        s.out.warn(line(warning));
+    }
+    Ok(())
+}
+
+/// The text differences a dry run shows, from now to what is wanted.
+fn show_texts(s: &Session, plan: &Plan) -> Result<(), Failure> {
+    let Some(point) = plan.goal.point().filter(|_| plan.scope.config) else {
+        return Ok(());
+    };
+    let found = diff::diff(&s.engine(), &End::Now, &End::Point(Box::new(point.clone())))?;
+    let changed: Vec<_> = plan.roots.iter().flat_map(|r| r.changed_paths()).collect();
+    for file in found.config.iter().filter(|f| changed.contains(&f.path.0)) {
+        if let Some(text) = &file.text {
+            let text = render::diff::file_text(text, &s.out.style);
+            std::io::Write::write_all(&mut std::io::stdout(), &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn plan_json(plan: &Plan) -> Value {
+    let system = plan.system.as_ref().map(|p| {
+        let (how, number) = match p.profile {
+            ProfileMove::Stay => ("stay", None),
+            ProfileMove::SwitchGeneration(n) => ("switch-generation", Some(n)),
+            ProfileMove::Set => ("set", None),
+        };
+        json!({
+            "target": p.target, "runs": p.runs, "profile": how, "generation": number,
+            "activate": p.activate,
+        })
+    });
+    let config: Vec<Value> = plan
+        .roots
+        .iter()
+        .flat_map(|root| {
+            root.changes.iter().map(|c| {
+                json!({ "path": BytePath(root.base.join(&c.path)), "change": change_json(&c.what) })
+            })
+        })
+        .collect();
+    json!({
+        "goal": plan.goal.label(), "system": system, "config": config,
+        "warnings": plan.warnings,
+    })
+}
+
+fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
+    let value = json!({
+        "goal": restored.goal.label(), "changed": true, "paths": restored.changed,
+        "generation": restored.generation, "activated": restored.activated,
+        "undoPoint": restored.undo.id, "warnings": restored.warnings,
+    });
+    s.out.result(verb, value, |style| {
+        let mut done = Vec::new();
+        if let Some(generation) = restored.generation.filter(|_| restored.moved) {
+            done.push(format!("generation {generation}"));
+        }
+        if restored.changed > 0 {
+            done.push(format!("{} path(s)", restored.changed));
+        }
+        if restored.activated {
+            done.push("running".to_owned());
+        }
+        let kept = restored.undo.config.as_ref().map_or(0, |c| c.bytes);
+        format!(
+            "{} {}: {}\n{}\n",
+            style.green("done"),
+            style.cyan(restored.goal.label()),
+            done.join(", "),
+            style.dim(format!(
+                "what was there before is in {} ({}); cairn undo brings it back",
+                super::points::short(restored.undo.id),
+                bytes(kept)
+            ))
+        )
+        .into_bytes()
+    })?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,32 @@
+//! Exit codes, as documented in the README.
+
+use std::process::ExitCode;
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// An error; nothing was changed unless the message says so.
+    Error = 1,
+    /// The command line was wrong.
+    Usage = 2,
+    /// Done in part: something could not be captured, removed or verified.
+    Partial = 3,
+    /// No such restore point.
+    NoSuchPoint = 10,
+    /// Another cairn holds the lock.
+    Locked = 11,
+    /// The vault's key is missing or wrong.
+    VaultKey = 12,
+    /// An interrupted restore must be resumed or aborted first.
+    NeedsResume = 22,
+    /// The person said no, or interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,106 @@
+//! An error as it is told: one line of what was wrong and what was left
+//! untouched, one line with the next command.
+
+use std::io;
+
+use serde_json::json;
+
+use super::Exit;
+use super::out::VERSION;
+use crate::engine::EngineError;
+use crate::point::selector::SelectError;
+use crate::render::style::line;
+use crate::system::IoError;
+use crate::system::lock::LockError;
+use crate::system::policy_file::LoadError;
+use crate::vault::VaultError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The engine said no.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The policy is unusable.
+    #[error(transparent)]
+    Policy(#[from] LoadError),
+    /// A path could not be used.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// Output could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    /// The arguments contradict each other.
+    #[error("{0}")]
+    Usage(String),
+    /// The person said no.
+    #[error("not confirmed")]
+    Declined,
+    /// A question could not be asked.
+    #[error("{0} needs a yes, and there is no terminal to ask on")]
+    NoTerminal(&'static str),
+}
+
+impl From<SelectError> for Failure {
+    fn from(error: SelectError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
+            Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
+            Self::Engine(EngineError::Vault(VaultError::Key { .. })) => Exit::VaultKey,
+            Self::Engine(EngineError::Unfinished(_)) => Exit::NeedsResume,
+            Self::Usage(_) | Self::NoTerminal(_) => Exit::Usage,
+            Self::Declined => Exit::Interrupted,
+            _ => Exit::Error,
+        }
+    }
+
+    fn untouched(&self) -> &'static str {
+        match self {
+            Self::Engine(e) => e.untouched(),
+            _ => "nothing was changed",
+        }
+    }
+
+    fn next(&self) -> String {
+        match self {
+            Self::Engine(e) => e.next(),
+            Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
+            Self::Usage(_) => "cairn --help".into(),
+            Self::Policy(_) => {
+                "cairn --policy /dev/null status (to go on with the defaults)".into()
+            }
+            _ => "cairn status".into(),
+        }
+    }
+
+    /// Tells it and gives the exit code.
+    pub fn report(&self, json: bool) -> Exit {
+        // A reader that went away has seen enough.
+        if matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe) {
+            return Exit::Ok;
+        }
+        let exit = self.exit();
+        if json {
+            let told = json!({
+                "version": VERSION,
+                "error": {
+                    "message": self.to_string(),
+                    "untouched": self.untouched(),
+                    "next": self.next(),
+                    "exit": exit as u8,
+                }
+            });
+            eprintln!("{told}");
+        } else {
+            eprintln!("cairn: {}; {}", line(&self.to_string()), self.untouched());
+            eprintln!("  try: {}", self.next());
+        }
+        exit
+    }
+}

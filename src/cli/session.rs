@@ -1,0 +1,117 @@
+//! What every command needs: layout, policy, clock, output.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::Global;
+use super::failure::Failure;
+use super::out::Out;
+use crate::engine::Engine;
+use crate::point::Policy;
+use crate::render::Style;
+use crate::system::clock::{Clock, SystemClock};
+use crate::system::layout::StateDir;
+use crate::system::run::Processes;
+use crate::system::{Layout, policy_file, terminal};
+
+/// The effects and settings of one run of the program.
+pub struct Session {
+    layout: Layout,
+    policy: Policy,
+    clock: SystemClock,
+    runner: Processes,
+    global: Global,
+    /// Output.
+    pub out: Out,
+}
+
+/// Output as the global options want it.
+pub fn output(global: &Global) -> Out {
+    let style = Style {
+        colour: terminal::wants_colour() && !global.json,
+        width: terminal::width(),
+        now: SystemClock.now(),
+    };
+    Out {
+        json: global.json,
+        quiet: global.quiet,
+        verbose: global.verbose,
+        style,
+    }
+}
+
+impl Session {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// A root, state directory or policy that cannot be used.
+    pub fn open(global: Global) -> Result<Self, Failure> {
+        let out = output(&global);
+        let bare = Layout::new(&global.root, PathBuf::new());
+        let path = global.policy.clone().unwrap_or_else(|| bare.policy());
+        let policy = policy_file::load(&path)?.unwrap_or_default();
+        let chosen = global
+            .state_dir
+            .clone()
+            .or_else(|| policy.state_dir.as_ref().map(|dir| bare.real(dir)));
+        let (layout, kind) = Layout::find(&global.root, chosen.as_deref())?;
+        if kind == StateDir::Temporary {
+            out.warn(format!(
+                "restore points are in {}, which may not survive a reboot: \
+                 no other state directory can be written",
+                layout.state().display()
+            ));
+        }
+        Ok(Self {
+            layout,
+            policy,
+            clock: SystemClock,
+            runner: Processes,
+            global,
+            out,
+        })
+    }
+
+    /// The engine of this session.
+    pub fn engine(&self) -> Engine<'_> {
+        Engine {
+            layout: &self.layout,
+            policy: &self.policy,
+            clock: &self.clock,
+            runner: &self.runner,
+            patience: Duration::from_secs(self.global.lock_timeout),
+            profile: &self.global.profile,
+        }
+    }
+
+    /// Whether only to show what would happen.
+    pub fn dry_run(&self) -> bool {
+        self.global.dry_run
+    }
+
+    /// The logical form of a path given on the command line.
+    ///
+    /// # Errors
+    /// When the current folder is unknown.
+    pub fn logical(&self, path: &std::path::Path) -> Result<PathBuf, Failure> {
+        Ok(self.layout.logical(path)?)
+    }
+
+    /// Asks before something changes; `--yes` answers.
+    ///
+    /// # Errors
+    /// When the answer is no, or there is nobody to ask.
+    pub fn confirm(&self, verb: &'static str, question: &str) -> Result<(), Failure> {
+        if self.global.yes {
+            return Ok(());
+        }
+        if self.global.json || !terminal::is_interactive() {
+            return Err(Failure::NoTerminal(verb));
+        }
+        if terminal::ask(question) {
+            Ok(())
+        } else {
+            Err(Failure::Declined)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Differences as text.
+
+use std::os::unix::ffi::OsStrExt;
+
+use super::Style;
+use crate::nix::closure::ClosureDiff;
+use crate::plan::comparison::{Diff, SystemDiff};
+use crate::plan::humane::bytes;
+use crate::plan::text_diff::{FileDiff, RenderOptions, render};
+use crate::plan::tree_diff::What;
+use crate::point::BytePath;
+use crate::point::path::printable;
+
+/// A whole comparison. The texts of files are bytes, as the files are.
+pub fn diff(diff: &Diff, style: &Style) -> Vec<u8> {
+    let (from, to) = &diff.labels;
+    let mut out = Vec::new();
+    let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
+    put(&format!(
+        "{} {} → {}\n",
+        style.bold("comparing"),
+        style.cyan(from),
+        style.cyan(to)
+    ));
+    if diff.is_empty() {
+        put("nothing differs\n");
+        return out;
+    }
+    if let Some(part) = diff.system.as_ref().filter(|s| s.from != s.to) {
+        put(&system(part, style));
+    }
+    if !diff.config.is_empty() {
+        put(&format!("\n{}\n", style.bold("configuration")));
+        for file in &diff.config {
+            put(&format!("  {}\n", change(&file.path, &file.what, style)));
+        }
+    }
+    for file in &diff.config {
+        if let Some(text) = &file.text {
+            out.push(b'\n');
+            out.extend(file_text(text, style));
+        }
+    }
+    for (name, (before, after)) in &diff.state {
+        let size = |bytes_: &Option<u64>| bytes_.map_or_else(|| "absent".to_owned(), bytes);
+        let text = format!("\nstate {name}: {} → {}\n", size(before), size(after));
+        out.extend_from_slice(text.as_bytes());
+    }
+    out
+}
+
+/// One changed path in one line: `+` added, `-` removed, `~` changed.
+pub fn change(path: &BytePath, what: &What, style: &Style) -> String {
+    let path = printable(path.as_path());
+    match what {
+        What::Added => style.green(format!("+ {path}")),
+        What::Removed => style.red(format!("- {path}")),
+        What::Modified(aspects) => {
+            format!(
+                "{} {}",
+                style.yellow(format!("~ {path}")),
+                style.dim(aspects)
+            )
+        }
+        What::TypeChanged { from, to } => {
+            format!(
+                "{} {}",
+                style.yellow(format!("~ {path}")),
+                style.dim(format!("{from} → {to}"))
+            )
+        }
+    }
+}
+
+/// A unified diff, coloured by line.
+pub fn file_text(diff: &FileDiff, style: &Style) -> Vec<u8> {
+    let plain = render(diff, &RenderOptions::default());
+    if !style.colour {
+        return plain;
+    }
+    let mut out = Vec::new();
+    for line in plain.split_inclusive(|b| *b == b'\n') {
+        let (body, end) = match line.strip_suffix(b"\n") {
+            Some(body) => (body, "\n"),
+            None => (line, ""),
+        };
+        let code = match body {
+            b if b.starts_with(b"---") || b.starts_with(b"+++") => "1",
+            b if b.starts_with(b"@@") => "36",
+            b if b.starts_with(b"+") => "32",
+            b if b.starts_with(b"-") => "31",
+            _ => "",
+        };
+        // The file's own control characters must not reach the terminal.
+        let body = printable(std::path::Path::new(std::ffi::OsStr::from_bytes(body)));
+        let body = body.replace("\\t", "\t");
+        match code {
+            "" => out.extend(body.bytes()),
+            code => out.extend(format!("\x1b[{code}m{body}\x1b[0m").bytes()),
+        }
+        out.extend(end.bytes());
+    }
+    out
+}
+
+fn system(diff: &SystemDiff, style: &Style) -> String {
+    let mut out = format!(
+        "\n{}\n  {}\n  {}\n",
+        style.bold("system"),
+        style.red(format!("- {}", diff.from.to_absolute_path())),
+        style.green(format!("+ {}", diff.to.to_absolute_path()))
+    );
+    match (&diff.closure, &diff.note) {
+        (Some(closure), _) => out.push_str(&packages(closure, style)),
+        (None, Some(note)) => out.push_str(&format!("  {}\n", style.dim(note))),
+        (None, None) => {}
+    }
+    out
+}
+
+fn packages(diff: &ClosureDiff, style: &Style) -> String {
+    let mut out = String::new();
+    let versions = |v: &[String]| match v.join(", ") {
+        text if text.is_empty() => "∅".to_owned(),
+        text => text,
+    };
+    for package in &diff.added {
+        let text = format!("+ {} {}", package.name, versions(&package.versions));
+        out.push_str(&format!(
+            "  {} {}\n",
+            style.green(text),
+            style.dim(bytes(package.size))
+        ));
+    }
+    for package in &diff.removed {
+        let text = format!("- {} {}", package.name, versions(&package.versions));
+        out.push_str(&format!(
+            "  {} {}\n",
+            style.red(text),
+            style.dim(bytes(package.size))
+        ));
+    }
+    for p in &diff.changed {
+        let (old, new) = (versions(&p.old_versions), versions(&p.new_versions));
+        let sizes = format!("{} → {}", bytes(p.old_size), bytes(p.new_size));
+        let name = style.yellow(format!("~ {}", p.name));
+        let versions = if old == new {
+            old
+        } else {
+            format!("{old} → {new}")
+        };
+        out.push_str(&format!("  {name} {versions} {}\n", style.dim(sizes)));
+    }
+    out.push_str(&format!(
+        "  closure {} → {}\n",
+        bytes(diff.size_before),
+        bytes(diff.size_after)
+    ));
+    out
+}
