@@ -1,0 +1,165 @@
+//! Reads one file for a capture and proves that it did not change meanwhile.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use crate::vault::digest::Sha;
+use crate::vault::error::VaultError;
+use crate::vault::log::CaptureLog;
+
+/// Kernels stamp files with a clock that ticks every 1 to 10 ms: a second
+/// write within the same tick leaves mtime and ctime as they were. A file that
+/// young is read twice.
+const CLOCK_TICK: Duration = Duration::from_millis(25);
+
+/// What must be the same before and after reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    size: u64,
+    mtime: (i64, i64),
+    ctime: (i64, i64),
+}
+
+impl Stamp {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.size(),
+            mtime: (metadata.mtime(), metadata.mtime_nsec()),
+            ctime: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Changed so recently that a further change may not show.
+    fn is_young(&self) -> bool {
+        let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else {
+            return true;
+        };
+        let seconds = u64::try_from(self.ctime.0).unwrap_or(0);
+        let nanos = u32::try_from(self.ctime.1).unwrap_or(0);
+        now < Duration::new(seconds, nanos) + CLOCK_TICK
+    }
+}
+
+/// A reader that hashes, counts and verifies.
+///
+/// It was opened before its metadata was taken, so both belong to one inode
+/// even if the name is replaced. It reports its end with `Ok(0)` only if size,
+/// mtime and ctime are still those, and as many bytes came as the size says.
+#[derive(Debug)]
+pub(crate) struct CheckedReader {
+    file: File,
+    disk: PathBuf,
+    before: Stamp,
+    young: bool,
+    count: u64,
+    hasher: Sha256,
+    finished: bool,
+    number: usize,
+    log: Arc<CaptureLog>,
+}
+
+impl CheckedReader {
+    /// `number` is the file's entry in the log.
+    pub(crate) fn new(
+        file: File,
+        metadata: &Metadata,
+        disk: PathBuf,
+        number: usize,
+        log: Arc<CaptureLog>,
+    ) -> Self {
+        let before = Stamp::of(metadata);
+        Self {
+            file,
+            disk,
+            before,
+            young: before.is_young(),
+            count: 0,
+            hasher: Sha256::new(),
+            finished: false,
+            number,
+            log,
+        }
+    }
+
+    fn changed(&self, what: &'static str) -> io::Error {
+        self.log.fail(VaultError::Changed { path: self.disk.clone(), what });
+        io::Error::other(format!("the file {what} while it was read"))
+    }
+
+    fn failed(&self, error: io::Error) -> io::Error {
+        let copy = io::Error::from(error.kind());
+        self.log.fail(VaultError::io("read the file", &self.disk)(error));
+        copy
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let after = Stamp::of(&self.file.metadata().map_err(|error| self.failed(error))?);
+        if self.count < self.before.size {
+            return Err(self.changed("shrank"));
+        }
+        if after != self.before {
+            return Err(self.changed("was written"));
+        }
+        let digest: Sha = std::mem::take(&mut self.hasher).finalize().into();
+        if self.young && self.read_again()? != digest {
+            return Err(self.changed("was written"));
+        }
+        self.log.content(self.number, digest);
+        self.finished = true;
+        Ok(())
+    }
+
+    fn read_again(&self) -> io::Result<Sha> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 128 * 1024];
+        let mut offset = 0;
+        loop {
+            match self.file.read_at(&mut buffer, offset) {
+                Ok(0) => return Ok(hasher.finalize().into()),
+                Ok(count) => {
+                    hasher.update(&buffer[..count]);
+                    offset += count as u64;
+                    if offset > self.before.size {
+                        return Err(self.changed("grew"));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+}
+
+impl Read for CheckedReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.finished || buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.log.failed() {
+            return Err(io::Error::other("the capture has failed already"));
+        }
+        #[cfg(test)]
+        crate::vault::hook::call(&self.disk, self.count);
+        let count = match self.file.read(buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => return Err(self.failed(error)),
+        };
+        if count == 0 {
+            self.finish()?;
+            return Ok(0);
+        }
+        self.count += count as u64;
+        if self.count > self.before.size {
+            return Err(self.changed("grew"));
+        }
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,231 @@
+//! One repository on the local disk: opening it, and the errors of doing so.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustic_core::repofile::{IndexFile, IndexId, MasterKey, SnapshotFile, SnapshotId};
+use rustic_core::{
+    Credentials, FileType, Id, IndexedFullStatus, OpenStatus, Repository, RepositoryBackends,
+    RepositoryOptions, RusticResult, WriteBackend,
+};
+
+use crate::vault::error::VaultError;
+use crate::vault::quiet::guarded;
+use crate::vault::store::{Store, StoreError, parse_id};
+use crate::vault::view::View;
+
+/// A repository of the vault. Its methods block; keep them off async workers.
+/// Any number of threads and processes may capture and read at once;
+/// [`prune`](crate::vault::Vault::prune) wants to be alone.
+pub struct Repo {
+    pub(crate) store: Store,
+    pub(crate) key: MasterKey,
+    /// Device and inode of the vault, which is never captured into itself.
+    pub(crate) own: Option<(u64, u64)>,
+    reader: Mutex<Option<Reader>>,
+    #[cfg(test)]
+    pub(crate) writes_left: Mutex<Option<u32>>,
+}
+
+/// An opened repository with its whole index, kept between reads.
+pub(crate) struct Reader {
+    pub(crate) view: Arc<View>,
+    pub(crate) repo: Repository<IndexedFullStatus>,
+}
+
+impl fmt::Debug for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repo").field("path", &self.store.root()).finish_non_exhaustive()
+    }
+}
+
+impl Repo {
+    pub(crate) const fn new(root: PathBuf, key: MasterKey, own: Option<(u64, u64)>) -> Self {
+        Self {
+            store: Store::new(root),
+            key,
+            own,
+            reader: Mutex::new(None),
+            #[cfg(test)]
+            writes_left: Mutex::new(None),
+        }
+    }
+
+    /// The repository's directory, as `restic -r` takes it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.store.root()
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::new(View::new(self.store.clone()))
+    }
+
+    /// The library's handle, without the key applied.
+    pub(crate) fn handle(view: &Arc<View>) -> RusticResult<Repository<()>> {
+        let backend: Arc<dyn WriteBackend> = Arc::clone(view) as Arc<dyn WriteBackend>;
+        let backends = RepositoryBackends::new(backend, None);
+        Repository::new(&RepositoryOptions::default().no_cache(true), &backends)
+    }
+
+    /// Opens with the master key: no key derivation, one small file read.
+    pub(crate) fn open(
+        &self,
+        operation: &'static str,
+        view: &Arc<View>,
+    ) -> Result<Repository<OpenStatus>, VaultError> {
+        let credentials = Credentials::Masterkey(self.key.clone());
+        self.call(operation, view, || Self::handle(view)?.open(&credentials))
+    }
+
+    /// Calls the library; its errors, panics and the view's faults become one
+    /// error that names the file.
+    pub(crate) fn call<T>(
+        &self,
+        operation: &'static str,
+        view: &View,
+        work: impl FnOnce() -> RusticResult<T>,
+    ) -> Result<T, VaultError> {
+        let detail = match guarded(work) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.display_log(),
+            Err(panic) => panic,
+        };
+        if let Some(fault) = view.take_fault() {
+            return Err(self.fault(operation, fault));
+        }
+        let files = view.last_read().into_iter().collect();
+        Err(self.damaged(operation, files, one_line(&detail)))
+    }
+
+    /// A repository file that is gone or too short is damage; the rest is the
+    /// system's.
+    pub(crate) fn fault(&self, operation: &'static str, fault: StoreError) -> VaultError {
+        use io::ErrorKind::{NotFound, UnexpectedEof};
+        let StoreError { operation: step, path, source } = fault;
+        if step == "read the file" && matches!(source.kind(), NotFound | UnexpectedEof) {
+            let detail = format!("it cannot be read: {source}");
+            return self.damaged(operation, vec![path], detail);
+        }
+        VaultError::Io { operation: step, path, source }
+    }
+
+    pub(crate) fn damaged(
+        &self,
+        operation: &'static str,
+        files: Vec<PathBuf>,
+        detail: String,
+    ) -> VaultError {
+        VaultError::Damaged { operation, repository: self.path().to_owned(), files, detail }
+    }
+
+    /// Loading the index failed: name every index file that cannot be read.
+    pub(crate) fn index_error(&self, operation: &'static str, error: VaultError) -> VaultError {
+        match self.damaged_indexes() {
+            Ok(damaged) if !damaged.is_empty() => {
+                let detail = damaged[0].1.clone();
+                let files = damaged.into_iter().map(|(id, _)| self.path_of(FileType::Index, &id));
+                self.damaged(operation, files.collect(), detail)
+            }
+            _ => error,
+        }
+    }
+
+    /// Index files that cannot be read, and why.
+    pub(crate) fn damaged_indexes(&self) -> Result<Vec<(Id, String)>, VaultError> {
+        let operation = "read the index";
+        let view = self.view();
+        let repo = self.open(operation, &view)?;
+        let mut damaged = Vec::new();
+        for id in self.list(FileType::Index)? {
+            let index = IndexId::from(id);
+            if let Err(error) =
+                self.call(operation, &view, || repo.get_file::<IndexFile>(&index).map(drop))
+            {
+                damaged.push((id, reason(error)));
+            }
+        }
+        Ok(damaged)
+    }
+
+    pub(crate) fn path_of(&self, tpe: FileType, id: &Id) -> PathBuf {
+        self.store.path(tpe, id)
+    }
+
+    pub(crate) fn list(&self, tpe: FileType) -> Result<Vec<Id>, VaultError> {
+        let listed = self.store.list(tpe).map_err(|error| self.fault("list files", error))?;
+        Ok(listed.into_keys().collect())
+    }
+
+    /// The id, if there is such a snapshot file.
+    pub(crate) fn existing(&self, snapshot: &str) -> Result<SnapshotId, VaultError> {
+        let missing = || VaultError::NoSuchSnapshot {
+            repository: self.path().to_owned(),
+            id: snapshot.to_owned(),
+        };
+        let id = parse_id(snapshot).ok_or_else(missing)?;
+        let path = self.path_of(FileType::Snapshot, &id);
+        match std::fs::symlink_metadata(&path) {
+            Ok(_) => Ok(SnapshotId::from(id)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
+            Err(error) => Err(VaultError::io("look at the file", path)(error)),
+        }
+    }
+
+    /// Reads one snapshot file.
+    pub(crate) fn snapshot(
+        &self,
+        operation: &'static str,
+        view: &View,
+        repo: &Repository<impl rustic_core::Open>,
+        id: SnapshotId,
+    ) -> Result<SnapshotFile, VaultError> {
+        self.call(operation, view, || repo.get_file::<SnapshotFile>(&id))
+    }
+
+    fn load_reader(&self, operation: &'static str) -> Result<Reader, VaultError> {
+        let view = self.view();
+        let open = self.open(operation, &view)?;
+        let repo = self
+            .call(operation, &view, || open.to_indexed())
+            .map_err(|error| self.index_error(operation, error))?;
+        Ok(Reader { view, repo })
+    }
+
+    /// Runs `work` on the kept reader. If that fails, another process may have
+    /// captured or pruned since: it runs once more on a fresh one.
+    pub(crate) fn with_reader<T>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(&Reader) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let mut kept = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = kept.as_ref()
+            && let Ok(value) = work(reader)
+        {
+            return Ok(value);
+        }
+        *kept = None;
+        work(kept.insert(self.load_reader(operation)?))
+    }
+
+    /// Forgets the kept index.
+    pub(crate) fn drop_reader(&self) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The part of an error that tells why.
+pub(crate) fn reason(error: VaultError) -> String {
+    match error {
+        VaultError::Damaged { detail, .. } | VaultError::Repository { detail, .. } => detail,
+        other => other.to_string(),
+    }
+}
+
+/// The library's messages span lines and pages.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

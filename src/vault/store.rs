@@ -1,0 +1,246 @@
+//! The files of one repository on the local disk.
+//!
+//! Layout and names are restic's. Unlike the backend that comes with the
+//! library, files are 0600 and directories 0700 under any umask, a file only
+//! gets its name once it is durable, the name is made durable too, and what an
+//! interrupted writer leaves lies in `tmp/`, where no reader looks.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustic_core::{FileType, Id};
+
+use crate::vault::durable::{create_temporary, ensure_dir, sync_dir};
+
+/// A failed operation on a file of the repository.
+#[derive(Debug)]
+pub(crate) struct StoreError {
+    pub(crate) operation: &'static str,
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
+}
+
+impl StoreError {
+    /// Reading the content of a file failed.
+    pub(crate) fn is_read(&self) -> bool {
+        self.operation == READ
+    }
+}
+
+const READ: &str = "read the file";
+
+/// Result of a [`Store`] operation.
+pub(crate) type StoreResult<T> = Result<T, StoreError>;
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError { operation, path: path.to_owned(), source }
+}
+
+/// The directory of one repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    pub(crate) const fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a file of the repository is.
+    pub(crate) fn path(&self, tpe: FileType, id: &Id) -> PathBuf {
+        if tpe == FileType::Config {
+            return self.root.join("config");
+        }
+        let name = id.to_hex();
+        let base = self.root.join(tpe.dirname());
+        match tpe {
+            FileType::Pack => base.join(&name.as_str()[..2]).join(name.as_str()),
+            _ => base.join(name.as_str()),
+        }
+    }
+
+    fn temporaries(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// Makes the directories of a new repository.
+    pub(crate) fn create(&self) -> StoreResult<()> {
+        let names = ["", "data", "index", "keys", "locks", "snapshots", "tmp"];
+        for name in names {
+            let path = self.root.join(name);
+            ensure_dir(&path).map_err(failed("make the directory", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Stores a file durably; when this returns, it survives a power cut.
+    pub(crate) fn write(&self, tpe: FileType, id: &Id, content: &[impl AsRef<[u8]>]) -> StoreResult<()> {
+        let path = self.path(tpe, id);
+        let operation = "write the file";
+        let temporaries = self.temporaries();
+        let created = match create_temporary(&temporaries) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                ensure_dir(&temporaries).and_then(|()| create_temporary(&temporaries))
+            }
+            other => other,
+        };
+        let (mut file, temporary) = created.map_err(failed(operation, &temporaries))?;
+        let written = (|| {
+            for part in content {
+                file.write_all(part.as_ref())?;
+            }
+            file.sync_all()?;
+            drop(file);
+            self.publish(&temporary, &path)
+        })();
+        written.map_err(|error| {
+            // Best effort: what stays is removed by the next prune.
+            let _ = fs::remove_file(&temporary);
+            failed(operation, &path)(error)
+        })
+    }
+
+    /// Gives a durable temporary its name, and makes that durable.
+    fn publish(&self, temporary: &Path, path: &Path) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(&self.root);
+        match fs::rename(temporary, path) {
+            // The subdirectory of a pack is made when it is first needed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                ensure_dir(parent)?;
+                if let Some(above) = parent.parent() {
+                    sync_dir(above)?;
+                }
+                fs::rename(temporary, path)?;
+            }
+            other => other?,
+        }
+        sync_dir(parent)
+    }
+
+    pub(crate) fn read(&self, tpe: FileType, id: &Id) -> StoreResult<Vec<u8>> {
+        let path = self.path(tpe, id);
+        fs::read(&path).map_err(failed(READ, &path))
+    }
+
+    pub(crate) fn read_range(
+        &self,
+        tpe: FileType,
+        id: &Id,
+        offset: u32,
+        length: u32,
+    ) -> StoreResult<Vec<u8>> {
+        let path = self.path(tpe, id);
+        let read = || {
+            let mut content = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+            File::open(&path)?.read_exact_at(&mut content, offset.into())?;
+            Ok(content)
+        };
+        read().map_err(failed(READ, &path))
+    }
+
+    /// Ids and sizes of all files of a kind; other names are no part of the
+    /// repository and are passed over.
+    pub(crate) fn list(&self, tpe: FileType) -> StoreResult<BTreeMap<Id, u64>> {
+        let mut found = BTreeMap::new();
+        if tpe == FileType::Config {
+            let path = self.root.join("config");
+            match fs::metadata(&path) {
+                Ok(metadata) => {
+                    found.insert(Id::default(), metadata.len());
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("look at the file", &path)(error)),
+            }
+            return Ok(found);
+        }
+        let base = self.root.join(tpe.dirname());
+        if tpe == FileType::Pack {
+            for entry in list_dir(&base)? {
+                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_dir && entry.file_name().len() == 2 {
+                    collect(&entry.path(), &mut found)?;
+                }
+            }
+        } else {
+            collect(&base, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// Removes a file. The removal of an index or a snapshot is durable when
+    /// this returns: what it referred to may be removed next.
+    pub(crate) fn remove(&self, tpe: FileType, id: &Id) -> StoreResult<()> {
+        let path = self.path(tpe, id);
+        let remove = || {
+            fs::remove_file(&path)?;
+            match (tpe, path.parent()) {
+                (FileType::Pack, _) | (_, None) => Ok(()),
+                (_, Some(parent)) => sync_dir(parent),
+            }
+        };
+        remove().map_err(failed("remove the file", &path))
+    }
+
+    /// Leftovers of interrupted writers. Under a shared lock some may be alive.
+    pub(crate) fn leftovers(&self) -> StoreResult<Vec<PathBuf>> {
+        let path = self.temporaries();
+        match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            _ => Ok(list_dir(&path)?.iter().map(fs::DirEntry::path).collect()),
+        }
+    }
+
+    /// Bytes of all files of the repository.
+    pub(crate) fn size(&self) -> StoreResult<u64> {
+        let mut total = 0;
+        let mut left = vec![self.root.clone()];
+        while let Some(path) = left.pop() {
+            for entry in list_dir(&path)? {
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => left.push(entry.path()),
+                    Ok(metadata) => total += metadata.size(),
+                    // A writer's temporary that just got its name.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(failed("look at the file", &entry.path())(error)),
+                }
+            }
+        }
+        Ok(total)
+    }
+}
+
+fn list_dir(path: &Path) -> StoreResult<Vec<fs::DirEntry>> {
+    let entries = fs::read_dir(path).and_then(Iterator::collect);
+    entries.map_err(failed("list the directory", path))
+}
+
+fn collect(directory: &Path, found: &mut BTreeMap<Id, u64>) -> StoreResult<()> {
+    for entry in list_dir(directory)? {
+        let name = entry.file_name();
+        let Some(id) = name.to_str().and_then(parse_id) else { continue };
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                found.insert(id, metadata.len());
+            }
+            Ok(_) => {}
+            // Forgotten by someone else meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("look at the file", &entry.path())(error)),
+        }
+    }
+    Ok(())
+}
+
+/// A full id: 64 lower-case hex digits.
+pub(crate) fn parse_id(text: &str) -> Option<Id> {
+    let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if text.len() == 64 && digits { text.parse().ok() } else { None }
+}

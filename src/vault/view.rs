@@ -1,0 +1,181 @@
+//! One operation's view of a repository's files, as the library sees it.
+//!
+//! A view remembers the first failure with its path (the library turns some of
+//! them into panics and drops others), counts what was written, can hide
+//! damaged files, and keeps the gate before the snapshot file.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use rustic_core::{
+    BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend,
+};
+
+use crate::vault::log::CaptureLog;
+use crate::vault::store::{Store, StoreError, StoreResult};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct View {
+    store: Store,
+    gate: Option<Arc<CaptureLog>>,
+    hidden: BTreeSet<Id>,
+    written: AtomicU64,
+    fault: Mutex<Option<StoreError>>,
+    last_read: Mutex<Option<PathBuf>>,
+    /// Writes that still succeed.
+    #[cfg(test)]
+    pub(crate) writes_left: Mutex<Option<u32>>,
+}
+
+impl View {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            gate: None,
+            hidden: BTreeSet::new(),
+            written: AtomicU64::new(0),
+            fault: Mutex::new(None),
+            last_read: Mutex::new(None),
+            #[cfg(test)]
+            writes_left: Mutex::new(None),
+        }
+    }
+
+    /// The snapshot file is written only if the log says the capture is whole.
+    pub(crate) fn gated(store: Store, log: Arc<CaptureLog>) -> Self {
+        Self { gate: Some(log), ..Self::new(store) }
+    }
+
+    /// These files are not listed.
+    pub(crate) fn hiding(store: Store, hidden: BTreeSet<Id>) -> Self {
+        Self { hidden, ..Self::new(store) }
+    }
+
+    /// Bytes written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
+    }
+
+    /// The first failure since the last call.
+    pub(crate) fn take_fault(&self) -> Option<StoreError> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The file that was read last: the one to name when its content is bad.
+    pub(crate) fn last_read(&self) -> Option<PathBuf> {
+        self.last_read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_read(&self, tpe: FileType, id: &Id) {
+        let path = self.store.path(tpe, id);
+        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+    }
+
+    fn keep<T>(&self, result: StoreResult<T>) -> RusticResult<T> {
+        result.map_err(|error| {
+            let told = RusticError::new(ErrorKind::Backend, "could not {operation} {path}: {cause}")
+                .attach_context("operation", error.operation)
+                .attach_context("path", error.path.display().to_string())
+                .attach_context("cause", error.source.to_string());
+            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            // A failed read may be tolerated (a parent that is gone), a failed
+            // write never is: it is the one to report.
+            if fault.as_ref().is_none_or(|first| first.is_read() && !error.is_read()) {
+                *fault = Some(error);
+            }
+            told
+        })
+    }
+
+    #[cfg(test)]
+    fn injected(&self, tpe: FileType, id: &Id) -> StoreResult<()> {
+        let mut left = self.writes_left.lock().unwrap();
+        match left.as_mut() {
+            Some(0) => Err(StoreError {
+                operation: "write the file",
+                path: self.store.path(tpe, id),
+                source: std::io::ErrorKind::StorageFull.into(),
+            }),
+            Some(count) => {
+                *count -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl ReadBackend for View {
+    fn location(&self) -> String {
+        self.store.root().display().to_string()
+    }
+
+    fn list_with_size(&self, tpe: FileType) -> RusticResult<Vec<(Id, u32)>> {
+        let found = self.keep(self.store.list(tpe))?;
+        let visible = found.into_iter().filter(|(id, _)| !self.hidden.contains(id));
+        Ok(visible.map(|(id, size)| (id, u32::try_from(size).unwrap_or(u32::MAX))).collect())
+    }
+
+    fn read_full(&self, tpe: FileType, id: &Id) -> RusticResult<Bytes> {
+        self.note_read(tpe, id);
+        self.keep(self.store.read(tpe, id)).map(Bytes::from)
+    }
+
+    fn read_partial(
+        &self,
+        tpe: FileType,
+        id: &Id,
+        _cacheable: bool,
+        offset: u32,
+        length: u32,
+    ) -> RusticResult<Bytes> {
+        self.note_read(tpe, id);
+        self.keep(self.store.read_range(tpe, id, offset, length)).map(Bytes::from)
+    }
+
+    fn warmup_path(&self, tpe: FileType, id: &Id) -> String {
+        self.store.path(tpe, id).display().to_string()
+    }
+}
+
+impl WriteBackend for View {
+    fn create(&self) -> RusticResult<()> {
+        self.keep(self.store.create())
+    }
+
+    fn write_bytes(
+        &self,
+        tpe: FileType,
+        id: &Id,
+        _cacheable: bool,
+        content: BytesList,
+    ) -> RusticResult<()> {
+        if let (FileType::Snapshot, Some(log)) = (tpe, &self.gate) {
+            log.is_whole().map_err(|reason| {
+                RusticError::new(ErrorKind::InputOutput, "no snapshot is written: {reason}")
+                    .attach_context("reason", reason)
+            })?;
+        }
+        #[cfg(test)]
+        self.keep(self.injected(tpe, id))?;
+        self.keep(self.store.write(tpe, id, content.slice()))?;
+        self.written.fetch_add(content.size() as u64, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn remove(&self, tpe: FileType, id: &Id, _cacheable: bool) -> RusticResult<()> {
+        self.keep(self.store.remove(tpe, id))
+    }
+}
+
+#[cfg(test)]
+impl View {
+    /// From now on only that many writes succeed.
+    pub(crate) fn fail_after(&self, writes: Option<u32>) {
+        *self.writes_left.lock().unwrap() = writes;
+    }
+}
