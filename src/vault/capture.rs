@@ -27,7 +27,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl Repo {
     /// [`Vault::capture`](crate::vault::Vault::capture).
-    pub(crate) fn capture_strictly(&self, request: &CaptureRequest) -> Result<Captured, VaultError> {
+    pub(crate) fn capture_strictly(
+        &self,
+        request: &CaptureRequest,
+    ) -> Result<Captured, VaultError> {
         validate(request)?;
         let mut attempt = 1;
         loop {
@@ -53,14 +56,22 @@ impl Repo {
             .map_err(|error| self.index_error(OPERATION, error))?;
 
         let plan = Arc::new(WalkPlan::new(request, self.own));
-        let source = StrictSource { plan, log: Arc::clone(&log) };
+        let source = StrictSource {
+            plan,
+            log: Arc::clone(&log),
+        };
         let snapshot = to_snapshot(request)?;
         let mut parents = ParentOptions::default().force(parent.is_none());
         parents.parents.extend(parent.clone());
         let options = BackupOptions::default().no_scan(true).parent_opts(parents);
-        let paths: Vec<_> = request.roots.iter().map(|root| text_path(&root.logical)).collect();
-        let archived =
-            self.call(OPERATION, &view, || repo.archive(&options, &source, snapshot, &paths));
+        let paths: Vec<_> = request
+            .roots
+            .iter()
+            .map(|root| text_path(&root.logical))
+            .collect();
+        let archived = self.call_writing(OPERATION, &view, || {
+            repo.archive(&options, &source, snapshot, &paths)
+        });
 
         // The source's own error is the cause of whatever the library said.
         if let Some(failure) = log.take_failure() {
@@ -69,7 +80,7 @@ impl Repo {
             }
             return Err(failure);
         }
-        let snapshot = archived.map_err(|error| self.refused(error))?;
+        let snapshot = archived?;
         let captured = self.verified(&snapshot, log.take(), parent.is_some(), view.written());
         if captured.is_err() {
             self.withdraw(&snapshot);
@@ -83,19 +94,9 @@ impl Repo {
         let view = self.view();
         let existing = self.existing(id).ok()?;
         let repo = self.open(OPERATION, &view).ok()?;
-        self.snapshot(OPERATION, &view, &repo, existing).ok().map(|_| id.to_owned())
-    }
-
-    /// Damage found while archiving is the library's refusal unless it names
-    /// a file of the system.
-    fn refused(&self, error: VaultError) -> VaultError {
-        match error {
-            VaultError::Damaged { files, detail, .. } if files.is_empty() => {
-                let repository = self.path().to_owned();
-                VaultError::Repository { operation: OPERATION, repository, detail }
-            }
-            other => other,
-        }
+        self.snapshot(OPERATION, &view, &repo, existing)
+            .ok()
+            .map(|_| id.to_owned())
     }
 
     /// Compares what the library says it stored with what was walked.
@@ -148,7 +149,8 @@ impl Repo {
             return Err(self.incomplete("the snapshot holds other paths than the walk".to_owned()));
         }
         for (line, entry) in lines.iter_mut().zip(&entries) {
-            if let (LineKind::File(None), EntryKind::File { content, .. }) = (&line.kind, &entry.kind)
+            if let (LineKind::File(None), EntryKind::File { content, .. }) =
+                (&line.kind, &entry.kind)
             {
                 line.kind = LineKind::File(cheap_digest(content));
             }
@@ -157,7 +159,11 @@ impl Repo {
     }
 
     fn incomplete(&self, detail: String) -> VaultError {
-        VaultError::Incomplete { operation: OPERATION, repository: self.path().to_owned(), detail }
+        VaultError::Incomplete {
+            operation: OPERATION,
+            repository: self.path().to_owned(),
+            detail,
+        }
     }
 
     /// Removes the snapshot of a capture that must not be kept. Should even
@@ -204,7 +210,10 @@ fn invalid(reason: String) -> VaultError {
 /// A request that can be carried out as it stands.
 pub(crate) fn validate(request: &CaptureRequest) -> Result<(), VaultError> {
     if request.tag.is_empty() || request.tag.contains(',') {
-        return Err(invalid(format!("the tag {:?} is empty or has a comma", request.tag)));
+        return Err(invalid(format!(
+            "the tag {:?} is empty or has a comma",
+            request.tag
+        )));
     }
     if request.roots.is_empty() {
         return Err(invalid("there is no root".to_owned()));
@@ -214,19 +223,27 @@ pub(crate) fn validate(request: &CaptureRequest) -> Result<(), VaultError> {
     {
         return Err(invalid(format!("the parent {parent:?} is no snapshot id")));
     }
-    let mut logical: Vec<_> = request.roots.iter().map(|root| root.logical.as_path()).collect();
+    let mut logical: Vec<_> = request
+        .roots
+        .iter()
+        .map(|root| root.logical.as_path())
+        .collect();
     for path in &logical {
         let mut components = path.components();
         let absolute = components.next() == Some(Component::RootDir);
-        let plain = components.clone().all(|part| matches!(part, Component::Normal(_)));
+        let plain = components
+            .clone()
+            .all(|part| matches!(part, Component::Normal(_)));
         if !absolute || !plain || components.next().is_none() {
             return Err(invalid(format!("{path:?} is not an absolute path below /")));
         }
     }
     logical.sort();
     match logical.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
-        Some(pair) => Err(invalid(format!("the root {:?} lies in the root {:?}", pair[1], pair[0]))),
+        Some(pair) => Err(invalid(format!(
+            "the root {:?} lies in the root {:?}",
+            pair[1], pair[0]
+        ))),
         None => Ok(()),
     }
 }
-

@@ -88,7 +88,11 @@ mod tests {
 
     fn file(path: &str, content: &str, mode: u32) -> Line {
         let kind = LineKind::File(Some(sha(content.as_bytes())));
-        Line { path: PathBuf::from(path), kind, mode }
+        Line {
+            path: PathBuf::from(path),
+            kind,
+            mode,
+        }
     }
 
     #[test]
@@ -106,7 +110,11 @@ mod tests {
             content_hash(&mut [file("/b", "1", 0o644)]),
             content_hash(&mut [file("/a", "2", 0o644)]),
             content_hash(&mut [file("/a", "1", 0o600)]),
-            content_hash(&mut [Line { path: "/a".into(), kind: link, mode: 0o644 }]),
+            content_hash(&mut [Line {
+                path: "/a".into(),
+                kind: link,
+                mode: 0o644,
+            }]),
         ];
         for other in others {
             assert!(other.is_some() && other != base);
@@ -115,7 +123,11 @@ mod tests {
 
     #[test]
     fn an_unknown_digest_gives_no_hash() {
-        let line = Line { path: "/a".into(), kind: LineKind::File(None), mode: 0 };
+        let line = Line {
+            path: "/a".into(),
+            kind: LineKind::File(None),
+            mode: 0,
+        };
         assert_eq!(content_hash(&mut [line]), None);
     }
 
@@ -123,7 +135,11 @@ mod tests {
     #[test]
     fn the_encoding_is_fixed() {
         let mut lines = [
-            Line { path: "/etc/nixos".into(), kind: LineKind::Dir, mode: 0o755 },
+            Line {
+                path: "/etc/nixos".into(),
+                kind: LineKind::Dir,
+                mode: 0o755,
+            },
             file("/etc/nixos/a.nix", "{}\n", 0o644),
         ];
         let mut plain = Vec::new();
@@ -137,6 +153,9 @@ mod tests {
         plain.push(b'f');
         plain.extend(0o644u32.to_le_bytes());
         plain.extend(Sha256::digest(b"{}\n"));
-        assert_eq!(content_hash(&mut lines).unwrap(), hex::encode(Sha256::digest(&plain)));
+        assert_eq!(
+            content_hash(&mut lines).unwrap(),
+            hex::encode(Sha256::digest(&plain))
+        );
     }
 }

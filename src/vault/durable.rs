@@ -26,7 +26,11 @@ pub(crate) fn ensure_dir(path: &Path) -> io::Result<()> {
 
 /// Creates a file that was not there, mode 0600 under any umask.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     Ok(file)
 }
@@ -88,5 +92,6 @@ pub(crate) fn siblings(path: &Path, infix: &str) -> io::Result<Vec<PathBuf>> {
 
 /// Whether a file name starts with `prefix`, byte for byte.
 pub(crate) fn starts_with(name: &OsStr, prefix: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes())
+    name.as_encoded_bytes()
+        .starts_with(prefix.as_encoded_bytes())
 }

@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum VaultError {
     /// A system call failed; nothing that was stored before has changed.
-    #[error("could not {operation} {}: {source} (stored content is unchanged)", Show(path))]
+    #[error(
+        "could not {operation} {}: {source} (stored content is unchanged)",
+        Show(path)
+    )]
     Io {
         /// What was tried, as a verb phrase: "write the file", "list the directory".
         operation: &'static str,
@@ -39,7 +42,10 @@ pub enum VaultError {
     /// A path changed while it was being captured, several times in a row.
     ///
     /// We refuse a torn copy: it would restore a state that never existed.
-    #[error("{} {what} while it was captured (no snapshot was kept); stop its writer and try again", Show(path))]
+    #[error(
+        "{} {what} while it was captured (no snapshot was kept); stop its writer and try again",
+        Show(path)
+    )]
     Changed {
         /// The path on this machine.
         path: PathBuf,
@@ -92,7 +98,10 @@ pub enum VaultError {
     },
 
     /// The repository library refused.
-    #[error("could not {operation} in {}: {detail} (earlier snapshots are unchanged)", Show(repository))]
+    #[error(
+        "could not {operation} in {}: {detail} (earlier snapshots are unchanged)",
+        Show(repository)
+    )]
     Repository {
         /// What was tried.
         operation: &'static str,
@@ -119,7 +128,10 @@ pub enum VaultError {
     },
 
     /// The key file cannot be used. Its content is never shown.
-    #[error("cannot use the vault's key {}: {reason} (nothing was changed)", Show(path))]
+    #[error(
+        "cannot use the vault's key {}: {reason} (nothing was changed)",
+        Show(path)
+    )]
     Key {
         /// The key file.
         path: PathBuf,
@@ -153,7 +165,11 @@ impl VaultError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { operation, path, source }
+        move |source| Self::Io {
+            operation,
+            path,
+            source,
+        }
     }
 
     /// The disk, or the quota, is full.
@@ -206,7 +222,10 @@ mod tests {
 
     #[test]
     fn a_file_name_cannot_break_the_line() {
-        let error = VaultError::Changed { path: PathBuf::from("/a\n\u{1b}[2Jb"), what: "grew" };
+        let error = VaultError::Changed {
+            path: PathBuf::from("/a\n\u{1b}[2Jb"),
+            what: "grew",
+        };
         assert!(!error.to_string().chars().any(char::is_control), "{error}");
     }
 

@@ -25,8 +25,11 @@ impl RecoveryPassword {
     /// generator: 32 fresh random bytes of a key nobody else sees.
     pub(crate) fn generate() -> Self {
         let random = MasterKey::new().encrypt;
-        let digits: Vec<u8> =
-            random.iter().take(GROUPS * GROUP).map(|byte| DIGITS[usize::from(byte & 31)]).collect();
+        let digits: Vec<u8> = random
+            .iter()
+            .take(GROUPS * GROUP)
+            .map(|byte| DIGITS[usize::from(byte & 31)])
+            .collect();
         let groups: Vec<_> = digits.chunks(GROUP).map(String::from_utf8_lossy).collect();
         Self(groups.join("-"))
     }
@@ -72,7 +75,10 @@ pub(crate) fn load_key(path: &Path) -> Result<MasterKey, VaultError> {
 }
 
 fn bad(path: &Path, reason: &str) -> VaultError {
-    VaultError::Key { path: path.to_owned(), reason: reason.to_owned() }
+    VaultError::Key {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -98,18 +104,28 @@ mod tests {
         let (path, key) = (dir.path().join("key.json"), MasterKey::new());
         save_key(&path, &key).unwrap();
         assert_eq!(load_key(&path).unwrap().encrypt, key.encrypt);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o600
+        );
     }
 
     #[test]
     fn errors_show_nothing_of_a_damaged_key() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.json");
-        for content in ["\"c2VjcmV0\"", r#"{"mac":{"k":"c2VjcmV0","r":""},"encrypt":""}"#, ""] {
+        for content in [
+            "\"c2VjcmV0\"",
+            r#"{"mac":{"k":"c2VjcmV0","r":""},"encrypt":""}"#,
+            "",
+        ] {
             fs::write(&path, content).unwrap();
             let error = load_key(&path).unwrap_err();
             assert!(error.is_key());
-            assert!(!format!("{error} {error:?}").contains("c2VjcmV0"), "{error:?}");
+            assert!(
+                !format!("{error} {error:?}").contains("c2VjcmV0"),
+                "{error:?}"
+            );
         }
     }
 }

@@ -35,7 +35,11 @@ pub(crate) struct Seen {
 
 impl CaptureLog {
     pub(crate) fn new(on_unreadable: OnUnreadable, may_skip_reading: bool) -> Self {
-        Self { on_unreadable, may_skip_reading, seen: Mutex::default() }
+        Self {
+            on_unreadable,
+            may_skip_reading,
+            seen: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -58,9 +62,15 @@ impl CaptureLog {
     /// `disk` may not be read.
     pub(crate) fn unreadable(&self, disk: &Path, logical: &Path, reason: String) {
         match self.on_unreadable {
-            OnUnreadable::Fail => self.fail(VaultError::Unreadable { path: disk.into(), reason }),
+            OnUnreadable::Fail => self.fail(VaultError::Unreadable {
+                path: disk.into(),
+                reason,
+            }),
             OnUnreadable::Record => {
-                self.lock().unreadable.push(Unreadable { path: logical.into(), reason });
+                self.lock().unreadable.push(Unreadable {
+                    path: logical.into(),
+                    reason,
+                });
             }
         }
     }
@@ -70,7 +80,10 @@ impl CaptureLog {
     }
 
     pub(crate) fn skip(&self, logical: PathBuf, reason: &str) {
-        self.lock().skipped.push(Skipped { path: logical, reason: reason.to_owned() });
+        self.lock().skipped.push(Skipped {
+            path: logical,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Adds an entry; the number names it in [`CaptureLog::content`].
@@ -115,9 +128,12 @@ impl CaptureLog {
     /// Takes the record out, sorted.
     pub(crate) fn take(&self) -> Seen {
         let mut seen = std::mem::take(&mut *self.lock());
-        seen.unreadable.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-        seen.excluded.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-        seen.skipped.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+        seen.unreadable
+            .sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+        seen.excluded
+            .sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        seen.skipped
+            .sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
         seen
     }
 }
@@ -127,7 +143,11 @@ mod tests {
     use super::*;
 
     fn line() -> Line {
-        Line { path: "/f".into(), kind: LineKind::File(None), mode: 0o644 }
+        Line {
+            path: "/f".into(),
+            kind: LineKind::File(None),
+            mode: 0o644,
+        }
     }
 
     #[test]
@@ -146,9 +166,15 @@ mod tests {
         let log = CaptureLog::new(OnUnreadable::Fail, true);
         log.finish_walk();
         log.unreadable(Path::new("/d"), Path::new("/l"), "no".into());
-        log.fail(VaultError::Changed { path: "/later".into(), what: "grew" });
+        log.fail(VaultError::Changed {
+            path: "/later".into(),
+            what: "grew",
+        });
         assert!(log.is_whole().is_err() && log.failed());
-        assert!(matches!(log.take_failure(), Some(VaultError::Unreadable { .. })));
+        assert!(matches!(
+            log.take_failure(),
+            Some(VaultError::Unreadable { .. })
+        ));
     }
 
     #[test]

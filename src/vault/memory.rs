@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::vault::Vault;
 use crate::vault::capture::validate;
 use crate::vault::digest::{LineKind, bytes, content_hash, sha};
 use crate::vault::error::VaultError;
@@ -19,7 +20,6 @@ use crate::vault::types::{
     PruneStats, SnapshotInfo, SnapshotList,
 };
 use crate::vault::walk::{WalkPlan, WalkedKind, Walker};
-use crate::vault::Vault;
 
 /// See the module. Share it by reference; it locks itself.
 #[derive(Debug, Default)]
@@ -78,10 +78,12 @@ impl Inner {
         if self.damaged.contains(snapshot) {
             return Err(damaged(snapshot));
         }
-        self.snapshots.get(snapshot).ok_or_else(|| VaultError::NoSuchSnapshot {
-            repository: PathBuf::from("memory"),
-            id: snapshot.to_owned(),
-        })
+        self.snapshots
+            .get(snapshot)
+            .ok_or_else(|| VaultError::NoSuchSnapshot {
+                repository: PathBuf::from("memory"),
+                id: snapshot.to_owned(),
+            })
     }
 }
 
@@ -102,7 +104,9 @@ impl Vault for MemoryVault {
         let walker = Walker::new(Arc::new(WalkPlan::new(request, None)), Arc::clone(&log));
         let (mut entries, mut chunks) = (Vec::new(), Vec::new());
         for walked in walker {
-            let Some(node) = to_node(&walked) else { continue };
+            let Some(node) = to_node(&walked) else {
+                continue;
+            };
             let mut entry = to_entry(&walked.logical, &node);
             if let (WalkedKind::File(mut reader), EntryKind::File { content, .. }) =
                 (walked.kind, &mut entry.kind)
@@ -152,7 +156,14 @@ impl Vault for MemoryVault {
             time: request.time,
             host: request.host.clone(),
         };
-        inner.snapshots.insert(id.clone(), Stored { info, entries, hash: hash.clone() });
+        inner.snapshots.insert(
+            id.clone(),
+            Stored {
+                info,
+                entries,
+                hash: hash.clone(),
+            },
+        );
         Ok(Captured {
             snapshot: id,
             tree: hash.clone(),
@@ -176,11 +187,16 @@ impl Vault for MemoryVault {
     fn read(&self, entry: &Entry, out: &mut dyn Write) -> Result<(), VaultError> {
         let inner = self.ready()?;
         let EntryKind::File { content, .. } = &entry.kind else {
-            return Err(VaultError::NoContent { path: entry.path.clone() });
+            return Err(VaultError::NoContent {
+                path: entry.path.clone(),
+            });
         };
         for id in content {
             let chunk = inner.chunks.get(id).ok_or_else(|| damaged(id))?;
-            let output = |source| VaultError::Output { path: entry.path.clone(), source };
+            let output = |source| VaultError::Output {
+                path: entry.path.clone(),
+                source,
+            };
             out.write_all(chunk).map_err(output)?;
         }
         Ok(())
@@ -204,7 +220,8 @@ impl Vault for MemoryVault {
                 list.good.push(stored.info.clone());
             }
         }
-        list.good.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+        list.good
+            .sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         Ok(list)
     }
 
@@ -236,16 +253,32 @@ impl Vault for MemoryVault {
         }
         inner.chunks.retain(|id, _| needed.contains(id));
         drop(inner);
-        Ok(PruneStats { before, after: self.size()?, temporaries: 0 })
+        Ok(PruneStats {
+            before,
+            after: self.size()?,
+            temporaries: 0,
+        })
     }
 
     fn check(&self, _read_data: bool) -> Result<CheckReport, VaultError> {
         let inner = self.ready()?;
-        let problems = inner.damaged.iter().map(|id| format!("snapshot {id}: damaged")).collect();
-        Ok(CheckReport { problems, notes: Vec::new() })
+        let problems = inner
+            .damaged
+            .iter()
+            .map(|id| format!("snapshot {id}: damaged"))
+            .collect();
+        Ok(CheckReport {
+            problems,
+            notes: Vec::new(),
+        })
     }
 
     fn size(&self) -> Result<u64, VaultError> {
-        Ok(self.ready()?.chunks.values().map(|chunk| chunk.len() as u64).sum())
+        Ok(self
+            .ready()?
+            .chunks
+            .values()
+            .map(|chunk| chunk.len() as u64)
+            .sum())
     }
 }

@@ -121,12 +121,17 @@ pub(crate) fn to_entry(path: &Path, node: &Node) -> Entry {
     let kind = match &node.node_type {
         NodeType::File => EntryKind::File {
             size: meta.size,
-            content: node.content.iter().flatten().map(|id| id.to_hex().to_string()).collect(),
+            content: node
+                .content
+                .iter()
+                .flatten()
+                .map(|id| id.to_hex().to_string())
+                .collect(),
         },
         NodeType::Dir => EntryKind::Dir,
-        link @ NodeType::Symlink { .. } => {
-            EntryKind::Symlink { target: link.to_link().to_owned() }
-        }
+        link @ NodeType::Symlink { .. } => EntryKind::Symlink {
+            target: link.to_link().to_owned(),
+        },
         NodeType::Fifo => EntryKind::Fifo,
         NodeType::Socket => EntryKind::Socket,
         NodeType::Chardev { device } => EntryKind::Char { device: *device },
@@ -157,7 +162,13 @@ mod tests {
     #[test]
     fn times_before_1970_keep_their_nanoseconds() {
         let stored = time(-2, 999_999_999).unwrap();
-        assert_eq!(timestamp(stored), Timestamp { seconds: -2, nanos: 999_999_999 });
+        assert_eq!(
+            timestamp(stored),
+            Timestamp {
+                seconds: -2,
+                nanos: 999_999_999
+            }
+        );
     }
 
     #[test]
@@ -167,7 +178,18 @@ mod tests {
             node.name = name.to_owned();
             node
         };
-        for bad in ["..", ".", "", "/", "a/b", "/etc", "a/", "./a", "\\x2e\\x2e", "a\\x00b"] {
+        for bad in [
+            "..",
+            ".",
+            "",
+            "/",
+            "a/b",
+            "/etc",
+            "a/",
+            "./a",
+            "\\x2e\\x2e",
+            "a\\x00b",
+        ] {
             assert_eq!(plain_name(&node(bad)), None, "{bad:?}");
         }
         for good in ["a", "..a", "a b", "-", "\\xff", "a\\nb"] {

@@ -67,12 +67,18 @@ impl VaultDir {
     /// [`VaultError::NotAVault`], [`VaultError::Key`], or what the system says.
     pub fn init_or_open(dir: &Path) -> Result<Opened, VaultError> {
         if is_made(dir)? {
-            return Ok(Opened { vault: Self::open(dir)?, recovery: None });
+            return Ok(Opened {
+                vault: Self::open(dir)?,
+                recovery: None,
+            });
         }
         let lock = beside(dir, LOCK);
         let _lock = wait_for(&lock)?;
         if is_made(dir)? {
-            return Ok(Opened { vault: Self::open(dir)?, recovery: None });
+            return Ok(Opened {
+                vault: Self::open(dir)?,
+                recovery: None,
+            });
         }
         let recovery = RecoveryPassword::generate();
         build(dir, |building| {
@@ -82,12 +88,15 @@ impl VaultDir {
             let repo = Repo::new(building.join(CONFIG), key, None);
             repo.init(|repo, view| {
                 let options = KeyOptions::default().with_created(true);
-                repo.call("add the recovery password", view.0, || {
+                repo.call_writing("add the recovery password", view.0, || {
                     view.1.add_key(recovery.expose(), &options).map(drop)
                 })
             })
         })?;
-        Ok(Opened { vault: Self::open(dir)?, recovery: Some(recovery) })
+        Ok(Opened {
+            vault: Self::open(dir)?,
+            recovery: Some(recovery),
+        })
     }
 
     /// Opens the vault at `dir`; writes nothing.
@@ -98,15 +107,24 @@ impl VaultDir {
     pub fn open(dir: &Path) -> Result<Self, VaultError> {
         if !is_made(dir)? {
             let reason = "there is nothing yet".to_owned();
-            return Err(VaultError::NotAVault { path: dir.to_owned(), reason });
+            return Err(VaultError::NotAVault {
+                path: dir.to_owned(),
+                reason,
+            });
         }
         let key = load_key(&dir.join(KEY))?;
         let config = Repo::new(dir.join(CONFIG), key, identity(dir)?);
         if !is_file(&dir.join(CONFIG).join("config"))? {
             let reason = "its configuration repository is missing".to_owned();
-            return Err(VaultError::NotAVault { path: dir.to_owned(), reason });
+            return Err(VaultError::NotAVault {
+                path: dir.to_owned(),
+                reason,
+            });
         }
-        Ok(Self { dir: dir.to_owned(), config })
+        Ok(Self {
+            dir: dir.to_owned(),
+            config,
+        })
     }
 
     /// The vault's directory.
@@ -166,7 +184,11 @@ impl VaultDir {
         if !is_file(&path.join("config"))? {
             return Ok(None);
         }
-        Ok(Some(Repo::new(path, self.config.key.clone(), identity(&self.dir)?)))
+        Ok(Some(Repo::new(
+            path,
+            self.config.key.clone(),
+            identity(&self.dir)?,
+        )))
     }
 
     fn state_path(&self) -> PathBuf {
@@ -175,8 +197,10 @@ impl VaultDir {
 }
 
 /// A view and the open repository on it, while it is made.
-type Fresh<'a> =
-    (&'a crate::vault::view::View, &'a rustic_core::Repository<rustic_core::OpenStatus>);
+type Fresh<'a> = (
+    &'a crate::vault::view::View,
+    &'a rustic_core::Repository<rustic_core::OpenStatus>,
+);
 
 impl Repo {
     /// Makes the directories and the repository's own settings, then adds keys.
@@ -192,7 +216,7 @@ impl Repo {
         options.set_datapack_size_limit = PACK_LIMIT.parse().ok();
         options.set_treepack_size_limit = PACK_LIMIT.parse().ok();
         let credentials = Credentials::Masterkey(self.key.clone());
-        let repo = self.call(operation, &view, || {
+        let repo = self.call_writing(operation, &view, || {
             Self::handle(&view)?.init(&credentials, &KeyOptions::default(), &options)
         })?;
         add_keys(self, (&view, &repo))
@@ -201,10 +225,7 @@ impl Repo {
 
 /// Fills a directory under a temporary name and gives it its own. The caller
 /// holds the lock, so what bears such a name is of a process that died.
-fn build(
-    dir: &Path,
-    fill: impl FnOnce(&Path) -> Result<(), VaultError>,
-) -> Result<(), VaultError> {
+fn build(dir: &Path, fill: impl FnOnce(&Path) -> Result<(), VaultError>) -> Result<(), VaultError> {
     let parent = dir.parent().unwrap_or(Path::new("."));
     for leftover in siblings(dir, BUILDING).map_err(VaultError::io("list the directory", parent))? {
         fs::remove_dir_all(&leftover).map_err(VaultError::io("remove the directory", &leftover))?;

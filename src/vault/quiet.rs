@@ -73,7 +73,9 @@ fn ours(info: &PanicHookInfo<'_>) -> bool {
         return true;
     }
     let library = info.location().is_some_and(|place| {
-        ["rustic_core", "pariter", "rayon"].iter().any(|name| place.file().contains(name))
+        ["rustic_core", "pariter", "rayon"]
+            .iter()
+            .any(|name| place.file().contains(name))
     });
     library && ACTIVE.load(Ordering::SeqCst) > 0
 }

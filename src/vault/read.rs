@@ -19,6 +19,9 @@ use crate::vault::types::{DamagedSnapshot, Entry, EntryKind, SnapshotInfo, Snaps
 const LIST: &str = "list the snapshot";
 const READ: &str = "read a file";
 
+/// A snapshot's id, and its file or why it cannot be read.
+pub(crate) type SnapshotRead = (Id, Result<SnapshotFile, VaultError>);
+
 impl Repo {
     /// [`Vault::entries`](crate::vault::Vault::entries).
     pub(crate) fn stored_entries(&self, snapshot: &str) -> Result<Vec<Entry>, VaultError> {
@@ -61,19 +64,27 @@ impl Repo {
     /// [`Vault::read`](crate::vault::Vault::read).
     pub(crate) fn read_entry(&self, entry: &Entry, out: &mut dyn Write) -> Result<(), VaultError> {
         let EntryKind::File { size, content } = &entry.kind else {
-            return Err(VaultError::NoContent { path: entry.path.clone() });
+            return Err(VaultError::NoContent {
+                path: entry.path.clone(),
+            });
         };
         let mut total = 0;
         for chunk in content {
             let data = self.chunk(&entry.path, chunk)?;
             total += data.len() as u64;
-            let output = |source| VaultError::Output { path: entry.path.clone(), source };
+            let output = |source| VaultError::Output {
+                path: entry.path.clone(),
+                source,
+            };
             out.write_all(&data).map_err(output)?;
         }
         if total == *size {
             Ok(())
         } else {
-            let text = format!("{} has {total} bytes instead of {size}", entry.path.display());
+            let text = format!(
+                "{} has {total} bytes instead of {size}",
+                entry.path.display()
+            );
             Err(self.damaged(READ, Vec::new(), text))
         }
     }
@@ -84,8 +95,9 @@ impl Repo {
         let id = parse_id(chunk).ok_or_else(|| self.damaged(READ, Vec::new(), text()))?;
         self.with_reader(READ, |reader| {
             let blob = BlobId::from(id);
-            let data = self
-                .call(READ, &reader.view, || reader.repo.get_blob_cached(&blob, BlobType::Data))?;
+            let data = self.call(READ, &reader.view, || {
+                reader.repo.get_blob_cached(&blob, BlobType::Data)
+            })?;
             if Id::new(sha(&data)) == id {
                 return Ok(data);
             }
@@ -119,10 +131,18 @@ impl Repo {
                 // We store none; another program's has nothing to compare.
                 EntryKind::Socket => continue,
             };
-            lines.push(Line { path: entry.path, kind, mode: entry.mode });
+            lines.push(Line {
+                path: entry.path,
+                kind,
+                mode: entry.mode,
+            });
         }
         content_hash(&mut lines).ok_or_else(|| {
-            self.damaged(LIST, Vec::new(), "a file's content has no digest".to_owned())
+            self.damaged(
+                LIST,
+                Vec::new(),
+                "a file's content has no digest".to_owned(),
+            )
         })
     }
 
@@ -141,7 +161,8 @@ impl Repo {
                 }),
             }
         }
-        list.good.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+        list.good
+            .sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         Ok(list)
     }
 
@@ -150,7 +171,7 @@ impl Repo {
     pub(crate) fn snapshot_files(
         &self,
         repo: &Repository<impl rustic_core::Open>,
-    ) -> Result<Vec<(Id, Result<SnapshotFile, VaultError>)>, VaultError> {
+    ) -> Result<Vec<SnapshotRead>, VaultError> {
         let operation = "read the snapshot";
         let mut files = Vec::new();
         for id in self.list(FileType::Snapshot)? {

@@ -88,13 +88,17 @@ impl CheckedReader {
     }
 
     fn changed(&self, what: &'static str) -> io::Error {
-        self.log.fail(VaultError::Changed { path: self.disk.clone(), what });
+        self.log.fail(VaultError::Changed {
+            path: self.disk.clone(),
+            what,
+        });
         io::Error::other(format!("the file {what} while it was read"))
     }
 
     fn failed(&self, error: io::Error) -> io::Error {
         let copy = io::Error::from(error.kind());
-        self.log.fail(VaultError::io("read the file", &self.disk)(error));
+        self.log
+            .fail(VaultError::io("read the file", &self.disk)(error));
         copy
     }
 

@@ -37,7 +37,9 @@ pub(crate) struct Reader {
 
 impl fmt::Debug for Repo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Repo").field("path", &self.store.root()).finish_non_exhaustive()
+        f.debug_struct("Repo")
+            .field("path", &self.store.root())
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,38 +80,98 @@ impl Repo {
     ) -> Result<Repository<OpenStatus>, VaultError> {
         let credentials = Credentials::Masterkey(self.key.clone());
         self.call(operation, view, || Self::handle(view)?.open(&credentials))
+            .map_err(|error| match error {
+                VaultError::Damaged {
+                    operation,
+                    repository,
+                    files,
+                    detail,
+                } => {
+                    let detail = format!("{detail} (or key.json is not this vault's key)");
+                    VaultError::Damaged {
+                        operation,
+                        repository,
+                        files,
+                        detail,
+                    }
+                }
+                other => other,
+            })
     }
 
-    /// Calls the library; its errors, panics and the view's faults become one
-    /// error that names the file.
+    /// Calls the library to write: its errors are its own refusals.
+    pub(crate) fn call_writing<T>(
+        &self,
+        operation: &'static str,
+        view: &View,
+        work: impl FnOnce() -> RusticResult<T>,
+    ) -> Result<T, VaultError> {
+        let repository = self.path().to_owned();
+        self.attempt_call(operation, view, work)
+            .map_err(|failure| match failure {
+                Ok(error) => error,
+                Err(detail) => VaultError::Repository {
+                    operation,
+                    repository,
+                    detail,
+                },
+            })
+    }
+
+    /// Calls the library to read: if its content is the trouble, the file that
+    /// was read last is named.
     pub(crate) fn call<T>(
         &self,
         operation: &'static str,
         view: &View,
         work: impl FnOnce() -> RusticResult<T>,
     ) -> Result<T, VaultError> {
+        self.attempt_call(operation, view, work)
+            .map_err(|failure| match failure {
+                Ok(error) => error,
+                Err(detail) => {
+                    self.damaged(operation, view.last_read().into_iter().collect(), detail)
+                }
+            })
+    }
+
+    /// The error is the system's, with its path, where a file operation
+    /// failed; otherwise what the library said, in a panic or not.
+    fn attempt_call<T>(
+        &self,
+        operation: &'static str,
+        view: &View,
+        work: impl FnOnce() -> RusticResult<T>,
+    ) -> Result<T, Result<VaultError, String>> {
         let detail = match guarded(work) {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => error.display_log(),
             Err(panic) => panic,
         };
-        if let Some(fault) = view.take_fault() {
-            return Err(self.fault(operation, fault));
-        }
-        let files = view.last_read().into_iter().collect();
-        Err(self.damaged(operation, files, one_line(&detail)))
+        Err(match view.take_fault() {
+            Some(fault) => Ok(self.fault(operation, fault)),
+            None => Err(one_line(&detail)),
+        })
     }
 
     /// A repository file that is gone or too short is damage; the rest is the
     /// system's.
     pub(crate) fn fault(&self, operation: &'static str, fault: StoreError) -> VaultError {
         use io::ErrorKind::{NotFound, UnexpectedEof};
-        let StoreError { operation: step, path, source } = fault;
+        let StoreError {
+            operation: step,
+            path,
+            source,
+        } = fault;
         if step == "read the file" && matches!(source.kind(), NotFound | UnexpectedEof) {
             let detail = format!("it cannot be read: {source}");
             return self.damaged(operation, vec![path], detail);
         }
-        VaultError::Io { operation: step, path, source }
+        VaultError::Io {
+            operation: step,
+            path,
+            source,
+        }
     }
 
     pub(crate) fn damaged(
@@ -118,7 +180,12 @@ impl Repo {
         files: Vec<PathBuf>,
         detail: String,
     ) -> VaultError {
-        VaultError::Damaged { operation, repository: self.path().to_owned(), files, detail }
+        VaultError::Damaged {
+            operation,
+            repository: self.path().to_owned(),
+            files,
+            detail,
+        }
     }
 
     /// Loading the index failed: name every index file that cannot be read.
@@ -126,7 +193,9 @@ impl Repo {
         match self.damaged_indexes() {
             Ok(damaged) if !damaged.is_empty() => {
                 let detail = damaged[0].1.clone();
-                let files = damaged.into_iter().map(|(id, _)| self.path_of(FileType::Index, &id));
+                let files = damaged
+                    .into_iter()
+                    .map(|(id, _)| self.path_of(FileType::Index, &id));
                 self.damaged(operation, files.collect(), detail)
             }
             _ => error,
@@ -141,9 +210,9 @@ impl Repo {
         let mut damaged = Vec::new();
         for id in self.list(FileType::Index)? {
             let index = IndexId::from(id);
-            if let Err(error) =
-                self.call(operation, &view, || repo.get_file::<IndexFile>(&index).map(drop))
-            {
+            if let Err(error) = self.call(operation, &view, || {
+                repo.get_file::<IndexFile>(&index).map(drop)
+            }) {
                 damaged.push((id, reason(error)));
             }
         }
@@ -155,7 +224,10 @@ impl Repo {
     }
 
     pub(crate) fn list(&self, tpe: FileType) -> Result<Vec<Id>, VaultError> {
-        let listed = self.store.list(tpe).map_err(|error| self.fault("list files", error))?;
+        let listed = self
+            .store
+            .list(tpe)
+            .map_err(|error| self.fault("list files", error))?;
         Ok(listed.into_keys().collect())
     }
 

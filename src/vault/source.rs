@@ -34,7 +34,10 @@ impl ReadSource for StrictSource {
 
     fn entries(&self) -> StrictEntries {
         let walker = Walker::new(Arc::clone(&self.plan), Arc::clone(&self.log));
-        StrictEntries { walker, log: Arc::clone(&self.log) }
+        StrictEntries {
+            walker,
+            log: Arc::clone(&self.log),
+        }
     }
 }
 
@@ -45,13 +48,23 @@ impl Iterator for StrictEntries {
         let walked = self.walker.next()?;
         let Some(node) = to_node(&walked) else {
             let what = "a time beyond the year 9999".to_owned();
-            self.log.fail(VaultError::Unsupported { path: walked.logical, what });
-            return Some(Err(RusticError::new(ErrorKind::Unsupported, "a time out of range")));
+            self.log.fail(VaultError::Unsupported {
+                path: walked.logical,
+                what,
+            });
+            return Some(Err(RusticError::new(
+                ErrorKind::Unsupported,
+                "a time out of range",
+            )));
         };
         let open = match walked.kind {
             WalkedKind::File(reader) => Some(*reader),
             _ => None,
         };
-        Some(Ok(ReadSourceEntry { path: walked.logical, node, open }))
+        Some(Ok(ReadSourceEntry {
+            path: walked.logical,
+            node,
+            open,
+        }))
     }
 }

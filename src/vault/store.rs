@@ -36,7 +36,11 @@ const READ: &str = "read the file";
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |source| StoreError { operation, path: path.to_owned(), source }
+    move |source| StoreError {
+        operation,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// The directory of one repository.
@@ -78,11 +82,21 @@ impl Store {
             let path = self.root.join(name);
             ensure_dir(&path).map_err(failed("make the directory", &path))?;
         }
+        // Now rather than one by one: a capture then has less to sync.
+        for number in 0..=u8::MAX {
+            let path = self.root.join("data").join(hex::encode([number]));
+            ensure_dir(&path).map_err(failed("make the directory", &path))?;
+        }
         Ok(())
     }
 
     /// Stores a file durably; when this returns, it survives a power cut.
-    pub(crate) fn write(&self, tpe: FileType, id: &Id, content: &[impl AsRef<[u8]>]) -> StoreResult<()> {
+    pub(crate) fn write(
+        &self,
+        tpe: FileType,
+        id: &Id,
+        content: &[impl AsRef<[u8]>],
+    ) -> StoreResult<()> {
         let path = self.path(tpe, id);
         let operation = "write the file";
         let temporaries = self.temporaries();
@@ -112,7 +126,7 @@ impl Store {
     fn publish(&self, temporary: &Path, path: &Path) -> io::Result<()> {
         let parent = path.parent().unwrap_or(&self.root);
         match fs::rename(temporary, path) {
-            // The subdirectory of a pack is made when it is first needed.
+            // A copy of the repository may lack empty directories.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 ensure_dir(parent)?;
                 if let Some(above) = parent.parent() {
@@ -225,7 +239,9 @@ fn list_dir(path: &Path) -> StoreResult<Vec<fs::DirEntry>> {
 fn collect(directory: &Path, found: &mut BTreeMap<Id, u64>) -> StoreResult<()> {
     for entry in list_dir(directory)? {
         let name = entry.file_name();
-        let Some(id) = name.to_str().and_then(parse_id) else { continue };
+        let Some(id) = name.to_str().and_then(parse_id) else {
+            continue;
+        };
         match entry.metadata() {
             Ok(metadata) if metadata.is_file() => {
                 found.insert(id, metadata.len());
@@ -241,6 +257,12 @@ fn collect(directory: &Path, found: &mut BTreeMap<Id, u64>) -> StoreResult<()> {
 
 /// A full id: 64 lower-case hex digits.
 pub(crate) fn parse_id(text: &str) -> Option<Id> {
-    let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if text.len() == 64 && digits { text.parse().ok() } else { None }
+    let digits = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if text.len() == 64 && digits {
+        text.parse().ok()
+    } else {
+        None
+    }
 }

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustic_core::{
-    CheckOptions, CheckResults, FileType, Id, LimitOption, PruneOptions, TreeId,
-};
+use rustic_core::{CheckOptions, CheckResults, FileType, Id, LimitOption, PruneOptions, TreeId};
 use sha2::{Digest, Sha256};
 
 use crate::vault::error::VaultError;
@@ -44,7 +42,10 @@ impl Repo {
         let damaged = self.list_snapshots()?.damaged;
         if let Some(first) = damaged.first() {
             let detail = first.reason.clone();
-            let files = damaged.iter().map(|snapshot| snapshot.path.clone()).collect();
+            let files = damaged
+                .iter()
+                .map(|snapshot| snapshot.path.clone())
+                .collect();
             return Err(self.damaged(PRUNE, files, detail));
         }
         let before = self.bytes()?;
@@ -57,20 +58,29 @@ impl Repo {
         let plan = self
             .call(PRUNE, &view, || repo.prune_plan(&options))
             .map_err(|error| self.index_error(PRUNE, error))?;
-        self.call(PRUNE, &view, || repo.prune(&options, plan))?;
+        self.call_writing(PRUNE, &view, || repo.prune(&options, plan))?;
         self.drop_reader();
 
-        let leftovers = self.store.leftovers().map_err(|error| self.fault(PRUNE, error))?;
+        let leftovers = self
+            .store
+            .leftovers()
+            .map_err(|error| self.fault(PRUNE, error))?;
         for path in &leftovers {
             fs::remove_file(path).map_err(VaultError::io("remove the file", path))?;
         }
         let temporaries = leftovers.len() as u64;
-        Ok(PruneStats { before, after: self.bytes()?, temporaries })
+        Ok(PruneStats {
+            before,
+            after: self.bytes()?,
+            temporaries,
+        })
     }
 
     /// [`Vault::size`](crate::vault::Vault::size).
     pub(crate) fn bytes(&self) -> Result<u64, VaultError> {
-        self.store.size().map_err(|error| self.fault("measure", error))
+        self.store
+            .size()
+            .map_err(|error| self.fault("measure", error))
     }
 
     /// [`Vault::check`](crate::vault::Vault::check).
@@ -84,8 +94,14 @@ impl Repo {
             let path = self.path_of(FileType::Snapshot, &id);
             match file {
                 Ok(file) if is_named_by_content(&path, &id) => trees.push((id, file.tree)),
-                Ok(_) => report.problems.push(line("snapshot", &path, "is not the file of that id")),
-                Err(error) => report.problems.push(line("snapshot", &path, &reason(error))),
+                Ok(_) => {
+                    report
+                        .problems
+                        .push(line("snapshot", &path, "is not the file of that id"))
+                }
+                Err(error) => report
+                    .problems
+                    .push(line("snapshot", &path, &reason(error))),
             }
         }
         // Damaged index files are hidden from the rest of the check.
@@ -104,9 +120,16 @@ impl Repo {
         report.problems.extend(found.fatal.take());
         report.add(found);
 
-        let leftovers = self.store.leftovers().map_err(|error| self.fault(CHECK, error))?;
+        let leftovers = self
+            .store
+            .leftovers()
+            .map_err(|error| self.fault(CHECK, error))?;
         for path in leftovers {
-            report.notes.push(line("temporary", &path, "of an interrupted writer, or of one at work"));
+            report.notes.push(line(
+                "temporary",
+                &path,
+                "of an interrupted writer, or of one at work",
+            ));
         }
         for list in [&mut report.problems, &mut report.notes] {
             list.sort();
@@ -129,7 +152,9 @@ impl Repo {
             let mut found = self.library_check(hidden, vec![tree], false);
             if let Some(why) = found.fatal.take() {
                 let path = self.path_of(FileType::Snapshot, &id);
-                report.problems.push(line("snapshot", &path, &format!("its trees: {why}")));
+                report
+                    .problems
+                    .push(line("snapshot", &path, &format!("its trees: {why}")));
             } else {
                 sound.push(tree);
             }

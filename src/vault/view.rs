@@ -47,12 +47,18 @@ impl View {
 
     /// The snapshot file is written only if the log says the capture is whole.
     pub(crate) fn gated(store: Store, log: Arc<CaptureLog>) -> Self {
-        Self { gate: Some(log), ..Self::new(store) }
+        Self {
+            gate: Some(log),
+            ..Self::new(store)
+        }
     }
 
     /// These files are not listed.
     pub(crate) fn hiding(store: Store, hidden: BTreeSet<Id>) -> Self {
-        Self { hidden, ..Self::new(store) }
+        Self {
+            hidden,
+            ..Self::new(store)
+        }
     }
 
     /// Bytes written so far.
@@ -62,29 +68,42 @@ impl View {
 
     /// The first failure since the last call.
     pub(crate) fn take_fault(&self) -> Option<StoreError> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The file that was read last: the one to name when its content is bad.
     pub(crate) fn last_read(&self) -> Option<PathBuf> {
-        self.last_read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn note_read(&self, tpe: FileType, id: &Id) {
         let path = self.store.path(tpe, id);
-        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+        *self
+            .last_read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
     fn keep<T>(&self, result: StoreResult<T>) -> RusticResult<T> {
         result.map_err(|error| {
-            let told = RusticError::new(ErrorKind::Backend, "could not {operation} {path}: {cause}")
-                .attach_context("operation", error.operation)
-                .attach_context("path", error.path.display().to_string())
-                .attach_context("cause", error.source.to_string());
+            let told =
+                RusticError::new(ErrorKind::Backend, "could not {operation} {path}: {cause}")
+                    .attach_context("operation", error.operation)
+                    .attach_context("path", error.path.display().to_string())
+                    .attach_context("cause", error.source.to_string());
             let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
             // A failed read may be tolerated (a parent that is gone), a failed
             // write never is: it is the one to report.
-            if fault.as_ref().is_none_or(|first| first.is_read() && !error.is_read()) {
+            if fault
+                .as_ref()
+                .is_none_or(|first| first.is_read() && !error.is_read())
+            {
                 *fault = Some(error);
             }
             told
@@ -116,8 +135,12 @@ impl ReadBackend for View {
 
     fn list_with_size(&self, tpe: FileType) -> RusticResult<Vec<(Id, u32)>> {
         let found = self.keep(self.store.list(tpe))?;
-        let visible = found.into_iter().filter(|(id, _)| !self.hidden.contains(id));
-        Ok(visible.map(|(id, size)| (id, u32::try_from(size).unwrap_or(u32::MAX))).collect())
+        let visible = found
+            .into_iter()
+            .filter(|(id, _)| !self.hidden.contains(id));
+        Ok(visible
+            .map(|(id, size)| (id, u32::try_from(size).unwrap_or(u32::MAX)))
+            .collect())
     }
 
     fn read_full(&self, tpe: FileType, id: &Id) -> RusticResult<Bytes> {
@@ -134,7 +157,8 @@ impl ReadBackend for View {
         length: u32,
     ) -> RusticResult<Bytes> {
         self.note_read(tpe, id);
-        self.keep(self.store.read_range(tpe, id, offset, length)).map(Bytes::from)
+        self.keep(self.store.read_range(tpe, id, offset, length))
+            .map(Bytes::from)
     }
 
     fn warmup_path(&self, tpe: FileType, id: &Id) -> String {
@@ -163,7 +187,8 @@ impl WriteBackend for View {
         #[cfg(test)]
         self.keep(self.injected(tpe, id))?;
         self.keep(self.store.write(tpe, id, content.slice()))?;
-        self.written.fetch_add(content.size() as u64, Ordering::SeqCst);
+        self.written
+            .fetch_add(content.size() as u64, Ordering::SeqCst);
         Ok(())
     }
 

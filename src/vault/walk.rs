@@ -117,7 +117,12 @@ fn system(operation: &'static str) -> impl Fn(rustix::io::Errno) -> Stop {
 
 impl Walker {
     pub(crate) fn new(plan: Arc<WalkPlan>, log: Arc<CaptureLog>) -> Self {
-        Self { plan, log, next_root: 0, stack: Vec::new() }
+        Self {
+            plan,
+            log,
+            next_root: 0,
+            stack: Vec::new(),
+        }
     }
 
     /// Notes why an entry is missing; the walk goes on only where that is safe.
@@ -130,10 +135,14 @@ impl Walker {
             Stop::Unsupported(what) => self.log.fail(VaultError::Unsupported { path, what }),
             Stop::System(operation, source) => match source.kind() {
                 PermissionDenied => {
-                    self.log.unreadable(&path, &place.logical, format!("{operation}: {source}"));
+                    self.log
+                        .unreadable(&path, &place.logical, format!("{operation}: {source}"));
                 }
                 NotFound | NotADirectory if !place.is_root => {
-                    self.log.fail(VaultError::Changed { path, what: "was replaced" });
+                    self.log.fail(VaultError::Changed {
+                        path,
+                        what: "was replaced",
+                    });
                 }
                 _ => self.log.fail(VaultError::io(operation, path)(source)),
             },
@@ -155,14 +164,22 @@ impl Walker {
             Err(errno) => {
                 let error = io::Error::from(errno);
                 if error.kind() == io::ErrorKind::PermissionDenied {
-                    self.log.unreadable(&disk, &logical, format!("open its directory: {error}"));
+                    self.log
+                        .unreadable(&disk, &logical, format!("open its directory: {error}"));
                 } else {
-                    self.log.fail(VaultError::io("open the directory", above)(error));
+                    self.log
+                        .fail(VaultError::io("open the directory", above)(error));
                 }
                 return None;
             }
         };
-        let place = Place { parent: &parent, name, disk, logical, is_root: true };
+        let place = Place {
+            parent: &parent,
+            name,
+            disk,
+            logical,
+            is_root: true,
+        };
         self.visit(place)
     }
 
@@ -181,7 +198,9 @@ impl Walker {
         let handle = openat(place.parent, place.name, flags, Mode::empty())
             .map(File::from)
             .map_err(system("look at the entry"))?;
-        let metadata = handle.metadata().map_err(|e| Stop::System("look at the entry", e))?;
+        let metadata = handle
+            .metadata()
+            .map_err(|e| Stop::System("look at the entry", e))?;
         let kind = metadata.file_type();
         if kind.is_file() {
             return self.file(place, &metadata);
@@ -197,9 +216,15 @@ impl Walker {
         } else if kind.is_fifo() {
             (WalkedKind::Fifo, LineKind::Fifo)
         } else if kind.is_char_device() {
-            (WalkedKind::Char(metadata.rdev()), LineKind::Char(metadata.rdev()))
+            (
+                WalkedKind::Char(metadata.rdev()),
+                LineKind::Char(metadata.rdev()),
+            )
         } else if kind.is_block_device() {
-            (WalkedKind::Block(metadata.rdev()), LineKind::Block(metadata.rdev()))
+            (
+                WalkedKind::Block(metadata.rdev()),
+                LineKind::Block(metadata.rdev()),
+            )
         } else {
             let reason = "a socket lives only as long as its server";
             self.log.skip(place.logical.clone(), reason);
@@ -207,24 +232,33 @@ impl Walker {
         };
         let xattrs = named_xattrs(place)?;
         self.log.entry(line_of(place, line, &metadata), 0);
-        Ok(Walked { logical: place.logical.clone(), metadata, xattrs, kind })
+        Ok(Walked {
+            logical: place.logical.clone(),
+            metadata,
+            xattrs,
+            kind,
+        })
     }
 
     fn file(&self, place: &Place<'_>, seen: &Metadata) -> Result<Walked, Stop> {
         // NONBLOCK: should the name become a FIFO meanwhile, do not hang.
-        let flags = OFlags::RDONLY
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let (file, metadata) = reopen(place, flags, seen)?;
         let xattrs = open_xattrs(&file)?;
         let size = metadata.size();
-        let number = self.log.entry(line_of(place, LineKind::File(None), &metadata), size);
+        let number = self
+            .log
+            .entry(line_of(place, LineKind::File(None), &metadata), size);
         let (disk, log) = (place.disk.clone(), Arc::clone(&self.log));
         let reader = CheckedReader::new(file, &metadata, disk, number, log);
         let kind = WalkedKind::File(Box::new(reader));
-        Ok(Walked { logical: place.logical.clone(), metadata, xattrs, kind })
+        Ok(Walked {
+            logical: place.logical.clone(),
+            metadata,
+            xattrs,
+            kind,
+        })
     }
 
     fn directory(&mut self, place: &Place<'_>, seen: &Metadata) -> Result<Walked, Stop> {
@@ -245,7 +279,12 @@ impl Walker {
             disk: place.disk.clone(),
         });
         let kind = WalkedKind::Dir;
-        Ok(Walked { logical: place.logical.clone(), metadata, xattrs, kind })
+        Ok(Walked {
+            logical: place.logical.clone(),
+            metadata,
+            xattrs,
+            kind,
+        })
     }
 
     /// A directory is done: names must not have come or gone meanwhile.
@@ -254,10 +293,14 @@ impl Walker {
             Ok(metadata) if Stamp::of(&metadata) == frame.before => {}
             Ok(_) => {
                 let what = "gained or lost entries";
-                self.log.fail(VaultError::Changed { path: frame.disk.clone(), what });
+                self.log.fail(VaultError::Changed {
+                    path: frame.disk.clone(),
+                    what,
+                });
             }
             Err(error) => {
-                self.log.fail(VaultError::io("look at the directory", &frame.disk)(error));
+                self.log
+                    .fail(VaultError::io("look at the directory", &frame.disk)(error));
             }
         }
     }
@@ -295,8 +338,13 @@ impl Iterator for Walker {
             }
             // The frame goes back below the one a directory adds.
             let depth = self.stack.len();
-            let place =
-                Place { parent: &frame.dir, name: &name, disk, logical, is_root: false };
+            let place = Place {
+                parent: &frame.dir,
+                name: &name,
+                disk,
+                logical,
+                is_root: false,
+            };
             let walked = self.visit(place);
             self.stack.insert(depth, frame);
             if walked.is_some() {
@@ -313,7 +361,9 @@ fn reopen(place: &Place<'_>, flags: OFlags, seen: &Metadata) -> Result<(File, Me
         rustix::io::Errno::LOOP | rustix::io::Errno::NXIO => Stop::Changed("was replaced"),
         errno => Stop::System("open", errno.into()),
     })?);
-    let metadata = file.metadata().map_err(|error| Stop::System("look at the entry", error))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| Stop::System("look at the entry", error))?;
     let same = (metadata.dev(), metadata.ino()) == (seen.dev(), seen.ino());
     if same && metadata.file_type() == seen.file_type() {
         Ok((file, metadata))
@@ -325,7 +375,9 @@ fn reopen(place: &Place<'_>, flags: OFlags, seen: &Metadata) -> Result<(File, Me
 /// Names in byte order.
 fn list(dir: &File) -> rustix::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
+    // Not `read_from`: it opens "." anew, which needs the right to search.
+    let dir = rustix::io::fcntl_dupfd_cloexec(dir, 0)?;
+    for entry in Dir::new(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
@@ -337,7 +389,11 @@ fn list(dir: &File) -> rustix::io::Result<Vec<OsString>> {
 }
 
 fn line_of(place: &Place<'_>, kind: LineKind, metadata: &Metadata) -> Line {
-    Line { path: place.logical.clone(), kind, mode: metadata.mode() & 0o7777 }
+    Line {
+        path: place.logical.clone(),
+        kind,
+        mode: metadata.mode() & 0o7777,
+    }
 }
 
 fn open_xattrs(file: &File) -> Result<Vec<Xattr>, Stop> {
