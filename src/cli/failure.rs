@@ -17,7 +17,7 @@ use crate::vault::VaultError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(super) enum Failure {
     /// The engine said no.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -80,7 +80,7 @@ impl Failure {
     }
 
     /// Tells it and gives the exit code.
-    pub fn report(&self, json: bool) -> Exit {
+    pub(super) fn report(&self, json: bool) -> Exit {
         // A reader that went away has seen enough.
         if matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe) {
             return Exit::Ok;

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use crate::render::Style;
 
 /// Version of everything `--json` prints.
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// Output, as the global options want it.
 #[derive(Clone, Copy, Debug)]
-pub struct Out {
+pub(super) struct Out {
     /// Print JSON.
     pub json: bool,
     /// Print only what was asked for.
@@ -28,7 +28,7 @@ impl Out {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn result(
+    pub(super) fn result(
         &self,
         name: &str,
         value: impl Serialize,
@@ -54,7 +54,7 @@ impl Out {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn say(&self, text: impl AsRef<str>) -> io::Result<()> {
+    pub(super) fn say(&self, text: impl AsRef<str>) -> io::Result<()> {
         if self.quiet || self.json {
             return Ok(());
         }
@@ -62,7 +62,7 @@ impl Out {
     }
 
     /// Warns on standard error, where results are not disturbed.
-    pub fn warn(&self, text: impl AsRef<str>) {
+    pub(super) fn warn(&self, text: impl AsRef<str>) {
         if !self.quiet {
             eprintln!("{} {}", self.style.yellow("note:"), text.as_ref());
         }

@@ -15,7 +15,7 @@ use crate::system::run::Processes;
 use crate::system::{Layout, policy_file, terminal};
 
 /// The effects and settings of one run of the program.
-pub struct Session {
+pub(super) struct Session {
     layout: Layout,
     policy: Policy,
     clock: SystemClock,
@@ -26,7 +26,7 @@ pub struct Session {
 }
 
 /// Output as the global options want it.
-pub fn output(global: &Global) -> Out {
+pub(super) fn output(global: &Global) -> Out {
     let style = Style {
         colour: terminal::wants_colour() && !global.json,
         width: terminal::width(),
@@ -45,7 +45,7 @@ impl Session {
     ///
     /// # Errors
     /// A root, state directory or policy that cannot be used.
-    pub fn open(global: Global) -> Result<Self, Failure> {
+    pub(super) fn open(global: Global) -> Result<Self, Failure> {
         let out = output(&global);
         let bare = Layout::new(&global.root, PathBuf::new());
         let path = global.policy.clone().unwrap_or_else(|| bare.policy());
@@ -73,7 +73,7 @@ impl Session {
     }
 
     /// The engine of this session.
-    pub fn engine(&self) -> Engine<'_> {
+    pub(super) fn engine(&self) -> Engine<'_> {
         Engine {
             layout: &self.layout,
             policy: &self.policy,
@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Whether only to show what would happen.
-    pub fn dry_run(&self) -> bool {
+    pub(super) fn dry_run(&self) -> bool {
         self.global.dry_run
     }
 
@@ -93,7 +93,7 @@ impl Session {
     ///
     /// # Errors
     /// When the current folder is unknown.
-    pub fn logical(&self, path: &std::path::Path) -> Result<PathBuf, Failure> {
+    pub(super) fn logical(&self, path: &std::path::Path) -> Result<PathBuf, Failure> {
         Ok(self.layout.logical(path)?)
     }
 
@@ -101,7 +101,7 @@ impl Session {
     ///
     /// # Errors
     /// When the answer is no, or there is nobody to ask.
-    pub fn confirm(&self, verb: &'static str, question: &str) -> Result<(), Failure> {
+    pub(super) fn confirm(&self, verb: &'static str, question: &str) -> Result<(), Failure> {
         if self.global.yes {
             return Ok(());
         }

@@ -251,13 +251,12 @@ fn file_change(
 }
 
 fn state(from: &End, to: &End) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
-    let empty = BTreeMap::new();
-    let sets = |end| -> &BTreeMap<String, StateSet> {
+    fn sets(end: &End) -> BTreeMap<String, StateSet> {
         match end {
-            &End::Point(ref point) => &point.state,
-            End::Now => &empty,
+            End::Point(point) => point.state.clone(),
+            End::Now => BTreeMap::new(),
         }
-    };
+    }
     // Now has no captured state to compare with.
     if matches!(to, End::Now) {
         return BTreeMap::new();
@@ -271,7 +270,7 @@ fn state(from: &End, to: &End) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
         })
         .map(|name| {
             let bytes = |sets: &BTreeMap<String, StateSet>| sets.get(name).map(|s| s.bytes);
-            (name.clone(), (bytes(before), bytes(after)))
+            (name.clone(), (bytes(&before), bytes(&after)))
         })
         .collect()
 }

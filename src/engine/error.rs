@@ -70,7 +70,7 @@ pub enum EngineError {
         path: PathBuf,
     },
     /// The toplevel is gone.
-    #[error("the system of restore point {point} is gone from the store: {toplevel}")]
+    #[error("the system of restore point {point} is gone from the store: {}", toplevel.to_absolute_path())]
     ToplevelGone {
         /// Short id.
         point: String,

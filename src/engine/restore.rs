@@ -10,10 +10,10 @@ use super::apply::{self, RootPlan};
 use super::create::{self, Request};
 use super::{Engine, EngineError};
 use crate::nix::store_path::StorePath;
-use crate::plan::restore::{ProfileMove, SystemPlan, plan_system};
+use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
 use crate::point::{Point, Selector};
-use crate::system::journal::{self, Entry, Scope, State};
+use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
 use crate::system::{fault, generations, nix_cli, pointers, store, switch};
@@ -155,43 +155,45 @@ fn system_plan(
 ) -> Result<SystemPlan, EngineError> {
     let short = goal.label();
     let system = goal.system();
-    let target = system.target().ok_or(EngineError::NotHeld {
-        point: short.clone(),
-        what: "system",
-    })?;
-    if !store::is_valid(engine.layout, target)? {
-        return Err(EngineError::ToplevelGone {
-            point: short,
-            toplevel: target.clone(),
-        });
+    let none = || EngineError::NotHeld { point: short.clone(), what: "system" };
+    let boots = system.boot_target().ok_or_else(none)?;
+    for toplevel in [Some(boots), system.run_target()].into_iter().flatten() {
+        if !store::is_valid(engine.layout, toplevel)? {
+            return Err(EngineError::ToplevelGone { point: short, toplevel: toplevel.clone() });
+        }
     }
     let profile = generations::read(engine.layout, engine.profile)?;
-    let now = pointers::current(engine.layout);
     let plan = plan_system(
         &system,
         &profile_view(&profile),
-        now.as_ref(),
-        switch::can_switch(engine.layout, target),
-        scope.activation.action(),
+        pointers::current(engine.layout).as_ref(),
+        switch::can_switch(engine.layout, boots),
+        when(scope.activation),
     )
-    .ok_or(EngineError::NotHeld {
-        point: short,
-        what: "system",
-    })?;
-    if plan.activate.is_none() && !plan.is_empty() {
+    .ok_or_else(none)?;
+    if plan.activations.is_empty() && !plan.is_empty() {
         warnings.push(
             "no running NixOS here: the profile moves, nothing is activated until the next boot"
                 .to_owned(),
         );
     }
-    let boots = Reader::new(engine.layout).facts(target).kernel_version;
-    if let (Some(running), Some(target)) = (pointers::running_kernel(engine.layout), boots)
+    let runs = system.run_target().unwrap_or(boots);
+    let boots_kernel = Reader::new(engine.layout).facts(runs).kernel_version;
+    if let (Some(running), Some(target)) = (pointers::running_kernel(engine.layout), boots_kernel)
         && running != target
-        && plan.activate.is_some()
+        && !plan.activations.is_empty()
     {
         warnings.push(format!("kernel {target} runs only after a reboot"));
     }
     Ok(plan)
+}
+
+fn when(activation: Activation) -> When {
+    match activation {
+        Activation::Switch => When::Switch,
+        Activation::Boot => When::Boot,
+        Activation::Test => When::Test,
+    }
 }
 
 fn profile_view(profile: &generations::Profile) -> crate::plan::restore::ProfileView {
@@ -297,7 +299,7 @@ pub(super) fn converge(
     if let Some(system) = &plan.system {
         move_profile(engine, system)?;
         fault::point("restore.profile");
-        activated = activate(engine, &plan.goal.system(), system, &undo)?;
+        activated = activate(engine, system, &undo)?;
         fault::point("restore.activated");
     }
     verify(engine, &vault, &plan)?;
@@ -320,7 +322,7 @@ fn move_profile(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineEr
         ProfileMove::SwitchGeneration(number) => {
             nix_cli::switch_generation(engine.layout, engine.profile, number)
         }
-        ProfileMove::Set => nix_cli::set(engine.layout, engine.profile, &system.target),
+        ProfileMove::Set => nix_cli::set(engine.layout, engine.profile, &system.boots),
     };
     engine.runner.check(&call)?;
     Ok(())
@@ -328,23 +330,18 @@ fn move_profile(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineEr
 
 fn activate(
     engine: &Engine<'_>,
-    wanted: &System,
     system: &SystemPlan,
     undo: &Point,
 ) -> Result<bool, EngineError> {
-    let Some(action) = system.activate.as_deref() else {
-        return Ok(false);
-    };
-    let specialisation = wanted.specialisation.as_ref();
-    let call = switch::call(engine.layout, &system.target, specialisation, action);
-    let ended = switch::run(engine.runner, &call)?;
-    match ended.code {
-        0 => Ok(true),
-        code => Err(EngineError::Switch {
-            code,
-            undo: undo.id.short_among([]),
-        }),
+    for step in &system.activations {
+        let specialisation = step.specialisation.as_deref();
+        let call = switch::call(engine.layout, &step.toplevel, specialisation, step.action);
+        let code = engine.runner.run(&call)?.code;
+        if code != 0 {
+            return Err(EngineError::Switch { code, undo: undo.id.short_among([]) });
+        }
     }
+    Ok(!system.activations.is_empty())
 }
 
 /// Plans again: a restore that ended well leaves nothing to do.
@@ -367,15 +364,15 @@ fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), Engi
     };
     let profile = generations::read(engine.layout, engine.profile)?;
     let points_to = profile.current().map(|g| g.toplevel.clone());
-    if system.profile != ProfileMove::Stay && points_to.as_ref() != Some(&system.target) {
+    if system.profile != ProfileMove::Stay && points_to.as_ref() != Some(&system.boots) {
         return Err(EngineError::NotVerified(format!(
             "the profile points to {}, not to {}",
             shown(points_to.as_ref()),
-            system.target
+            system.boots.to_absolute_path()
         )));
     }
     let runs = pointers::current(engine.layout);
-    if system.activate.as_deref().is_some_and(|a| a != "boot") && runs != system.runs {
+    if system.activations.iter().any(|a| a.action != "boot") && runs != system.runs {
         return Err(EngineError::NotVerified(format!(
             "{} runs, not {}",
             shown(runs.as_ref()),
@@ -386,7 +383,7 @@ fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), Engi
 }
 
 fn shown(path: Option<&StorePath>) -> String {
-    path.map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    path.map_or_else(|| "nothing".to_owned(), StorePath::to_absolute_path)
 }
 
 /// Finds lacking rights before anything is changed.
@@ -403,7 +400,7 @@ fn check_rights(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
     };
     if let Some(system) = plan.system.as_ref().filter(|s| !s.is_empty()) {
         let profiles = engine.layout.profile_dir(engine.profile);
-        if system.activate.is_some() || !apply::writable(&profiles) {
+        if !system.activations.is_empty() || !apply::writable(&profiles) {
             return lacking(format!("setting the profile in {}", profiles.display()));
         }
     }

@@ -28,21 +28,43 @@ pub enum ProfileMove {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemPlan {
     /// The toplevel the profile is to point to.
-    pub target: StorePath,
-    /// The toplevel that is to run: the target or its specialisation.
+    pub boots: StorePath,
+    /// The toplevel that is to run, when one did.
     pub runs: Option<StorePath>,
     /// How the profile gets there.
     pub profile: ProfileMove,
-    /// The action `switch-to-configuration` runs; absent when there is nothing
-    /// to activate or no running system to activate it on.
-    pub activate: Option<String>,
+    /// Calls of `switch-to-configuration`, in order; none when there is
+    /// nothing to activate or no running system to activate it on.
+    pub activations: Vec<Activate>,
+}
+
+/// One call of `switch-to-configuration`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activate {
+    /// The toplevel whose tool is run.
+    pub toplevel: StorePath,
+    /// The specialisation of it, when one is to run.
+    pub specialisation: Option<String>,
+    /// `switch`, `boot` or `test`.
+    pub action: &'static str,
 }
 
 impl SystemPlan {
     /// Whether the system already is as it is to be.
     pub fn is_empty(&self) -> bool {
-        self.profile == ProfileMove::Stay && self.activate.is_none()
+        self.profile == ProfileMove::Stay && self.activations.is_empty()
     }
+}
+
+/// What a person asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Now and at every boot.
+    Switch,
+    /// From the next boot on.
+    Boot,
+    /// Now only.
+    Test,
 }
 
 /// Plans the way from the profile and the running system `now` to a point's
@@ -51,39 +73,56 @@ impl SystemPlan {
 /// The profile goes back to an existing generation with the same toplevel, the
 /// highest one, and is set by path only when there is none: a number is a
 /// hint, the path is the truth. The generation it already points to wins.
+/// Boot default and running system are two pointers; where they differed in
+/// the point, each comes back on its own.
 pub fn plan_system(
     wanted: &System,
     profile: &ProfileView,
     now: Option<&StorePath>,
     can_switch: bool,
-    action: &str,
+    when: When,
 ) -> Option<SystemPlan> {
-    let target = wanted.target()?.clone();
-    let runs = wanted.current.clone().or_else(|| Some(target.clone()));
-    let current = profile
-        .current
-        .and_then(|number| profile.generations.iter().find(|(n, _)| *n == number));
-    let highest = profile
-        .generations
-        .iter()
-        .filter(|(_, t)| *t == target)
-        .map(|(n, _)| *n)
-        .max();
-    let profile = match (current, highest) {
+    let boots = wanted.boot_target()?.clone();
+    let runs = wanted.run_target().cloned();
+    let profile = match when {
         // `test` runs a system without touching the profile.
-        _ if action == "test" => ProfileMove::Stay,
-        (Some((_, toplevel)), _) if *toplevel == target => ProfileMove::Stay,
-        (_, Some(number)) => ProfileMove::SwitchGeneration(number),
-        (_, None) => ProfileMove::Set,
+        When::Test => ProfileMove::Stay,
+        When::Switch | When::Boot => profile_move(profile, &boots),
     };
-    let differs = profile != ProfileMove::Stay || now != runs.as_ref();
-    let activate = (can_switch && differs).then(|| action.to_owned());
-    Some(SystemPlan {
-        target,
-        runs,
-        profile,
-        activate,
-    })
+    let moved = profile != ProfileMove::Stay;
+    let run_differs = runs.is_some() && now != runs.as_ref();
+    let mut activations = Vec::new();
+    if can_switch {
+        let boot = Activate { toplevel: boots.clone(), specialisation: None, action: "boot" };
+        let parent = wanted.specialisation.as_ref().map(|s| &s.parent).or(runs.as_ref());
+        let run = |action| Activate {
+            toplevel: parent.unwrap_or(&boots).clone(),
+            specialisation: wanted.specialisation.as_ref().map(|s| s.name.clone()),
+            action,
+        };
+        let together = parent.is_none_or(|p| *p == boots);
+        match when {
+            When::Test if run_differs => activations.push(run("test")),
+            When::Boot if moved => activations.push(boot),
+            When::Switch if together && (moved || run_differs) => activations.push(run("switch")),
+            When::Switch if !together => {
+                activations.extend(moved.then_some(boot));
+                activations.extend(run_differs.then(|| run("test")));
+            }
+            _ => {}
+        }
+    }
+    Some(SystemPlan { boots, runs, profile, activations })
+}
+
+fn profile_move(profile: &ProfileView, target: &StorePath) -> ProfileMove {
+    let same = profile.generations.iter().filter(|(_, t)| t == target).map(|(n, _)| *n);
+    let numbers: Vec<u64> = same.collect();
+    match (profile.current, numbers.iter().max()) {
+        (Some(current), _) if numbers.contains(&current) => ProfileMove::Stay,
+        (_, Some(number)) => ProfileMove::SwitchGeneration(*number),
+        (_, None) => ProfileMove::Set,
+    }
 }
 
 #[cfg(test)]
@@ -96,9 +135,11 @@ mod tests {
         StorePath::from_absolute_path(text.as_bytes()).unwrap()
     }
 
-    fn running(n: u8) -> System {
+    /// A point whose profile was at `boots` while `runs` ran.
+    fn point(boots: u8, runs: u8) -> System {
         System {
-            current: Some(path(n)),
+            profile: Some(ProfileFact { name: "system".into(), generation: 9, toplevel: path(boots) }),
+            current: Some(path(runs)),
             ..System::default()
         }
     }
@@ -110,83 +151,85 @@ mod tests {
         }
     }
 
-    fn moved(wanted: &System, profile: &ProfileView, now: u8) -> (ProfileMove, Option<String>) {
-        let plan = plan_system(wanted, profile, Some(&path(now)), true, "switch").unwrap();
-        (plan.profile, plan.activate)
+    fn switch(wanted: &System, profile: &ProfileView, now: u8) -> SystemPlan {
+        plan_system(wanted, profile, Some(&path(now)), true, When::Switch).unwrap()
+    }
+
+    fn actions(plan: &SystemPlan) -> Vec<(StorePath, &'static str)> {
+        plan.activations.iter().map(|a| (a.toplevel.clone(), a.action)).collect()
     }
 
     #[test]
     fn the_highest_generation_of_the_same_path_is_used() {
-        let profile = view(&[(1, 1), (2, 1), (3, 2)], 3);
-        let switch = Some("switch".to_owned());
-        assert_eq!(
-            moved(&running(1), &profile, 2),
-            (ProfileMove::SwitchGeneration(2), switch)
-        );
+        let plan = switch(&point(1, 1), &view(&[(1, 1), (2, 1), (3, 2)], 3), 2);
+        assert_eq!(plan.profile, ProfileMove::SwitchGeneration(2));
+        assert_eq!(actions(&plan), [(path(1), "switch")]);
     }
 
     #[test]
     fn a_generation_whose_link_is_gone_is_set_by_path() {
-        let (profile, _) = moved(&running(1), &view(&[(3, 2)], 3), 2);
-        assert_eq!(profile, ProfileMove::Set);
+        let plan = switch(&point(1, 1), &view(&[(3, 2)], 3), 2);
+        assert_eq!(plan.profile, ProfileMove::Set);
     }
 
     #[test]
     fn where_it_already_is_it_stays_even_with_a_higher_twin() {
-        let profile = view(&[(1, 1), (2, 2), (5, 1)], 1);
-        assert_eq!(moved(&running(1), &profile, 1), (ProfileMove::Stay, None));
+        let plan = switch(&point(1, 1), &view(&[(1, 1), (2, 2), (5, 1)], 1), 1);
+        assert!(plan.is_empty());
     }
 
     #[test]
     fn a_system_that_runs_but_is_not_the_default_is_made_so() {
-        let profile = view(&[(1, 1), (2, 2)], 2);
-        let (profile, activate) = moved(&running(1), &profile, 1);
-        assert_eq!(profile, ProfileMove::SwitchGeneration(1));
-        assert_eq!(activate.as_deref(), Some("switch"));
+        let plan = switch(&point(1, 1), &view(&[(1, 1), (2, 2)], 2), 1);
+        assert_eq!(plan.profile, ProfileMove::SwitchGeneration(1));
+        assert_eq!(actions(&plan), [(path(1), "switch")]);
+    }
+
+    #[test]
+    fn boot_default_and_running_system_come_back_each_on_its_own() {
+        let profile = view(&[(1, 1), (2, 2), (3, 3)], 3);
+        let plan = switch(&point(2, 1), &profile, 3);
+        assert_eq!(plan.profile, ProfileMove::SwitchGeneration(2));
+        assert_eq!(actions(&plan), [(path(2), "boot"), (path(1), "test")]);
+    }
+
+    #[test]
+    fn during_a_switch_the_old_system_is_the_target_of_both() {
+        let mut wanted = point(2, 1);
+        wanted.incoming =
+            Some(crate::point::document::Incoming { toplevel: path(2), action: "switch".into() });
+        let plan = switch(&wanted, &view(&[(1, 1), (2, 2)], 2), 2);
+        assert_eq!((plan.boots.clone(), plan.runs.clone()), (path(1), Some(path(1))));
+        assert_eq!(actions(&plan), [(path(1), "switch")]);
     }
 
     #[test]
     fn a_specialisation_comes_back_through_its_parent() {
-        let mut wanted = running(9);
-        wanted.specialisation = Some(Specialisation {
-            name: "s".into(),
-            parent: path(1),
-        });
-        let plan = plan_system(&wanted, &view(&[(1, 1)], 1), Some(&path(1)), true, "switch");
-        let plan = plan.unwrap();
-        assert_eq!((plan.target, plan.runs), (path(1), Some(path(9))));
-        assert_eq!(plan.activate.as_deref(), Some("switch"));
+        let mut wanted = point(1, 9);
+        wanted.specialisation = Some(Specialisation { name: "s".into(), parent: path(1) });
+        let plan = switch(&wanted, &view(&[(1, 1)], 1), 1);
+        assert_eq!((plan.boots.clone(), plan.runs.clone()), (path(1), Some(path(9))));
+        assert_eq!(plan.activations[0].specialisation.as_deref(), Some("s"));
+        assert_eq!(actions(&plan), [(path(1), "switch")]);
     }
 
     #[test]
     fn without_a_running_system_only_the_profile_moves() {
-        let mut wanted = System::default();
-        assert_eq!(
-            plan_system(&wanted, &view(&[], 0), None, false, "switch"),
-            None
-        );
-        wanted.profile = Some(ProfileFact {
-            name: "system".into(),
-            generation: 4,
-            toplevel: path(1),
-        });
-        let plan = plan_system(&wanted, &view(&[(5, 2)], 5), None, false, "switch").unwrap();
-        assert_eq!((plan.profile, plan.activate), (ProfileMove::Set, None));
+        assert_eq!(plan_system(&System::default(), &view(&[], 0), None, false, When::Switch), None);
+        let mut wanted = point(1, 1);
+        wanted.current = None;
+        let plan = plan_system(&wanted, &view(&[(5, 2)], 5), None, false, When::Switch).unwrap();
+        assert_eq!((plan.profile, plan.activations), (ProfileMove::Set, vec![]));
     }
 
     #[test]
-    fn test_leaves_the_profile_alone() {
-        let plan = plan_system(
-            &running(1),
-            &view(&[(1, 1), (2, 2)], 2),
-            Some(&path(2)),
-            true,
-            "test",
-        );
-        let plan = plan.unwrap();
-        assert_eq!(
-            (plan.profile, plan.activate.as_deref()),
-            (ProfileMove::Stay, Some("test"))
-        );
+    fn test_leaves_the_profile_alone_and_boot_the_running_system() {
+        let profile = view(&[(1, 1), (2, 2)], 2);
+        let with = |when| plan_system(&point(1, 1), &profile, Some(&path(2)), true, when).unwrap();
+        let test = with(When::Test);
+        assert_eq!((test.profile, actions(&test)), (ProfileMove::Stay, vec![(path(1), "test")]));
+        let boot = with(When::Boot);
+        assert_eq!(boot.profile, ProfileMove::SwitchGeneration(1));
+        assert_eq!(actions(&boot), [(path(1), "boot")]);
     }
 }

@@ -178,17 +178,30 @@ pub struct System {
 }
 
 impl System {
-    /// The toplevel that restoring this point makes the boot default: the
-    /// running one (its parent, for a specialisation), else the profile's.
+    /// The toplevel that restoring this point makes the boot default.
     ///
-    /// The running one comes first because during a switch the profile has
-    /// already moved to the new system while the old one still runs.
+    /// As a rule that is where the profile pointed. During a switch the profile
+    /// has already moved to the incoming system, so there it is the running
+    /// one, as it is when there was no profile.
+    pub fn boot_target(&self) -> Option<&StorePath> {
+        let profile = self.profile.as_ref().map(|p| &p.toplevel);
+        let running = self.specialisation.as_ref().map(|s| &s.parent).or(self.current.as_ref());
+        match self.incoming {
+            Some(_) => running.or(profile),
+            None => profile.or(running),
+        }
+    }
+
+    /// The toplevel that restoring this point makes run; absent when nothing
+    /// ran, as in a root on a mounted disk.
+    pub fn run_target(&self) -> Option<&StorePath> {
+        self.current.as_ref()
+    }
+
+    /// The system that this point is about: the running one, else the boot
+    /// default.
     pub fn target(&self) -> Option<&StorePath> {
-        self.specialisation
-            .as_ref()
-            .map(|s| &s.parent)
-            .or(self.current.as_ref())
-            .or_else(|| self.profile.as_ref().map(|p| &p.toplevel))
+        self.run_target().or_else(|| self.boot_target())
     }
 
     /// Every toplevel worth keeping alive, each once.

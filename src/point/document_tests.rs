@@ -54,11 +54,15 @@ fn a_document_survives_its_text() {
 }
 
 #[test]
-fn the_running_system_is_the_target_while_the_profile_has_moved() {
-    assert_eq!(sample().system.target(), Some(&toplevel(1)));
-    let mut rescue = sample().system;
-    rescue.current = None;
-    assert_eq!(rescue.target(), Some(&toplevel(2)));
+fn during_a_switch_the_profile_has_already_moved() {
+    let mut system = sample().system;
+    assert_eq!(system.boot_target(), Some(&toplevel(2)));
+    assert_eq!(system.run_target(), Some(&toplevel(1)));
+    system.incoming = Some(Incoming { toplevel: toplevel(2), action: "switch".into() });
+    assert_eq!(system.boot_target(), Some(&toplevel(1)));
+    system.current = None;
+    system.incoming = None;
+    assert_eq!((system.boot_target(), system.run_target()), (Some(&toplevel(2)), None));
 }
 
 #[test]

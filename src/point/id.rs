@@ -21,7 +21,9 @@ pub struct BadId(pub String);
 
 impl PointId {
     /// Fewest hex digits ever shown.
-    pub const SHORT: usize = 8;
+    ///
+    /// Twelve digits are the creation time to the millisecond.
+    pub const SHORT: usize = 12;
 
     /// Wraps a UUID made by the clock.
     pub const fn from_uuid(uuid: Uuid) -> Self {
@@ -115,7 +117,7 @@ mod tests {
             id("0192f0c2-0000-7000-8000-000000000001"),
         ];
         let short = shorten_sorted(&ids);
-        assert_eq!(short, ["0192f0c10000", "0192f0c10001", "0192f0c2"]);
+        assert_eq!(short, ["0192f0c100007", "0192f0c100017", "0192f0c200007"].map(|s| &s[..12]));
     }
 
     proptest! {

@@ -24,7 +24,7 @@ pub fn system(plan: &SystemPlan, profile: &str, now: Option<u64>, style: &Style)
         "{} {moved}{then}\n{:14}{}\n",
         style.bold("system       "),
         "",
-        style.dim(plan.target.to_absolute_path())
+        style.dim(plan.boots.to_absolute_path())
     )
 }
 

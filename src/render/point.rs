@@ -138,7 +138,7 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
     ];
     for (name, path) in pointers {
         if let Some(path) = path {
-            put(name, path.to_string());
+            put(name, path.to_absolute_path());
         }
     }
     if let Some(specialisation) = &system.specialisation {
@@ -154,7 +154,7 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
     if let Some(incoming) = &system.incoming {
         put(
             "incoming",
-            format!("{} ({})", incoming.toplevel, line(&incoming.action)),
+            format!("{} ({})", incoming.toplevel.to_absolute_path(), line(&incoming.action)),
         );
     }
     let facts = [

@@ -79,17 +79,6 @@ pub enum Activation {
     Test,
 }
 
-impl Activation {
-    /// The action `switch-to-configuration` takes.
-    pub fn action(self) -> &'static str {
-        match self {
-            Self::Switch => "switch",
-            Self::Boot => "boot",
-            Self::Test => "test",
-        }
-    }
-}
-
 /// How far a restore is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -8,7 +8,6 @@ use std::path::Path;
 use super::Layout;
 use super::run::{Call, Ended, RunError, Runner};
 use crate::nix::store_path::StorePath;
-use crate::point::document::Specialisation;
 
 /// Name of the transient unit a switch runs in.
 pub const UNIT: &str = "cairn-switch-to-configuration";
@@ -32,13 +31,13 @@ pub fn can_switch(layout: &Layout, toplevel: &StorePath) -> bool {
 pub fn call(
     layout: &Layout,
     toplevel: &StorePath,
-    specialisation: Option<&Specialisation>,
+    specialisation: Option<&str>,
     action: &str,
 ) -> Call {
     let mut tool = layout.store_path(toplevel);
     if let Some(specialisation) = specialisation {
         tool.push("specialisation");
-        tool.push(&specialisation.name);
+        tool.push(specialisation);
     }
     tool.push("bin/switch-to-configuration");
     let mut call = if Path::new("/run/systemd/system").is_dir() {
@@ -96,7 +95,7 @@ mod tests {
             name: "safe".into(),
             parent: parent.clone(),
         };
-        let call = call(&Layout::new("/", "/s"), &parent, Some(&spec), "switch");
+        let call = call(&Layout::new("/", "/s"), &parent, Some("safe"), "switch");
         let line = call.line();
         assert!(
             line.contains(&format!(

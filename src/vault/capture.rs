@@ -69,7 +69,7 @@ impl Repo {
             .iter()
             .map(|root| text_path(&root.logical))
             .collect();
-        let archived = self.call(OPERATION, &view, || {
+        let archived = self.call_writing(OPERATION, &view, || {
             repo.archive(&options, &source, snapshot, &paths)
         });
 
@@ -80,7 +80,7 @@ impl Repo {
             }
             return Err(failure);
         }
-        let snapshot = archived.map_err(|error| self.refused(error))?;
+        let snapshot = archived?;
         let captured = self.verified(&snapshot, log.take(), parent.is_some(), view.written());
         if captured.is_err() {
             self.withdraw(&snapshot);
@@ -97,22 +97,6 @@ impl Repo {
         self.snapshot(OPERATION, &view, &repo, existing)
             .ok()
             .map(|_| id.to_owned())
-    }
-
-    /// Damage found while archiving is the library's refusal unless it names
-    /// a file of the system.
-    fn refused(&self, error: VaultError) -> VaultError {
-        match error {
-            VaultError::Damaged { files, detail, .. } if files.is_empty() => {
-                let repository = self.path().to_owned();
-                VaultError::Repository {
-                    operation: OPERATION,
-                    repository,
-                    detail,
-                }
-            }
-            other => other,
-        }
     }
 
     /// Compares what the library says it stored with what was walked.

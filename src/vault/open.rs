@@ -88,7 +88,7 @@ impl VaultDir {
             let repo = Repo::new(building.join(CONFIG), key, None);
             repo.init(|repo, view| {
                 let options = KeyOptions::default().with_created(true);
-                repo.call("add the recovery password", view.0, || {
+                repo.call_writing("add the recovery password", view.0, || {
                     view.1.add_key(recovery.expose(), &options).map(drop)
                 })
             })
@@ -216,7 +216,7 @@ impl Repo {
         options.set_datapack_size_limit = PACK_LIMIT.parse().ok();
         options.set_treepack_size_limit = PACK_LIMIT.parse().ok();
         let credentials = Credentials::Masterkey(self.key.clone());
-        let repo = self.call(operation, &view, || {
+        let repo = self.call_writing(operation, &view, || {
             Self::handle(&view)?.init(&credentials, &KeyOptions::default(), &options)
         })?;
         add_keys(self, (&view, &repo))

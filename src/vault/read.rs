@@ -19,6 +19,9 @@ use crate::vault::types::{DamagedSnapshot, Entry, EntryKind, SnapshotInfo, Snaps
 const LIST: &str = "list the snapshot";
 const READ: &str = "read a file";
 
+/// A snapshot's id, and its file or why it cannot be read.
+pub(crate) type SnapshotRead = (Id, Result<SnapshotFile, VaultError>);
+
 impl Repo {
     /// [`Vault::entries`](crate::vault::Vault::entries).
     pub(crate) fn stored_entries(&self, snapshot: &str) -> Result<Vec<Entry>, VaultError> {
@@ -168,7 +171,7 @@ impl Repo {
     pub(crate) fn snapshot_files(
         &self,
         repo: &Repository<impl rustic_core::Open>,
-    ) -> Result<Vec<(Id, Result<SnapshotFile, VaultError>)>, VaultError> {
+    ) -> Result<Vec<SnapshotRead>, VaultError> {
         let operation = "read the snapshot";
         let mut files = Vec::new();
         for id in self.list(FileType::Snapshot)? {

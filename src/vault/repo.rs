@@ -80,26 +80,78 @@ impl Repo {
     ) -> Result<Repository<OpenStatus>, VaultError> {
         let credentials = Credentials::Masterkey(self.key.clone());
         self.call(operation, view, || Self::handle(view)?.open(&credentials))
+            .map_err(|error| match error {
+                VaultError::Damaged {
+                    operation,
+                    repository,
+                    files,
+                    detail,
+                } => {
+                    let detail = format!("{detail} (or key.json is not this vault's key)");
+                    VaultError::Damaged {
+                        operation,
+                        repository,
+                        files,
+                        detail,
+                    }
+                }
+                other => other,
+            })
     }
 
-    /// Calls the library; its errors, panics and the view's faults become one
-    /// error that names the file.
+    /// Calls the library to write: its errors are its own refusals.
+    pub(crate) fn call_writing<T>(
+        &self,
+        operation: &'static str,
+        view: &View,
+        work: impl FnOnce() -> RusticResult<T>,
+    ) -> Result<T, VaultError> {
+        let repository = self.path().to_owned();
+        self.attempt_call(operation, view, work)
+            .map_err(|failure| match failure {
+                Ok(error) => error,
+                Err(detail) => VaultError::Repository {
+                    operation,
+                    repository,
+                    detail,
+                },
+            })
+    }
+
+    /// Calls the library to read: if its content is the trouble, the file that
+    /// was read last is named.
     pub(crate) fn call<T>(
         &self,
         operation: &'static str,
         view: &View,
         work: impl FnOnce() -> RusticResult<T>,
     ) -> Result<T, VaultError> {
+        self.attempt_call(operation, view, work)
+            .map_err(|failure| match failure {
+                Ok(error) => error,
+                Err(detail) => {
+                    self.damaged(operation, view.last_read().into_iter().collect(), detail)
+                }
+            })
+    }
+
+    /// The error is the system's, with its path, where a file operation
+    /// failed; otherwise what the library said, in a panic or not.
+    fn attempt_call<T>(
+        &self,
+        operation: &'static str,
+        view: &View,
+        work: impl FnOnce() -> RusticResult<T>,
+    ) -> Result<T, Result<VaultError, String>> {
         let detail = match guarded(work) {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => error.display_log(),
             Err(panic) => panic,
         };
-        if let Some(fault) = view.take_fault() {
-            return Err(self.fault(operation, fault));
-        }
-        let files = view.last_read().into_iter().collect();
-        Err(self.damaged(operation, files, one_line(&detail)))
+        Err(match view.take_fault() {
+            Some(fault) => Ok(self.fault(operation, fault)),
+            None => Err(one_line(&detail)),
+        })
     }
 
     /// A repository file that is gone or too short is damage; the rest is the

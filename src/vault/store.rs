@@ -82,6 +82,11 @@ impl Store {
             let path = self.root.join(name);
             ensure_dir(&path).map_err(failed("make the directory", &path))?;
         }
+        // Now rather than one by one: a capture then has less to sync.
+        for number in 0..=u8::MAX {
+            let path = self.root.join("data").join(hex::encode([number]));
+            ensure_dir(&path).map_err(failed("make the directory", &path))?;
+        }
         Ok(())
     }
 
@@ -121,7 +126,7 @@ impl Store {
     fn publish(&self, temporary: &Path, path: &Path) -> io::Result<()> {
         let parent = path.parent().unwrap_or(&self.root);
         match fs::rename(temporary, path) {
-            // The subdirectory of a pack is made when it is first needed.
+            // A copy of the repository may lack empty directories.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 ensure_dir(parent)?;
                 if let Some(above) = parent.parent() {

@@ -121,7 +121,7 @@ fn a_file_that_grows_while_it_is_read_is_refused() {
 #[test]
 fn a_file_that_shrinks_while_it_is_read_is_refused() {
     let scene = Scene::new();
-    let cut = |path: &Path, _: u32| {
+    let cut = |path: &Path, _| {
         File::options()
             .write(true)
             .open(path)
@@ -129,23 +129,7 @@ fn a_file_that_shrinks_while_it_is_read_is_refused() {
             .set_len(10)
             .unwrap()
     };
-    let restore = move |path: &Path, attempt| {
-        cut(path, attempt);
-        settle();
-    };
-    // Each attempt must find a whole file to shrink.
-    let whole = scene.file();
-    let begun = on_attempt(whole, |path| fs::write(path, vec![b'x'; 300_000]).unwrap());
-    let _ = begun;
-    let outcome = scene.capture_while(restore);
-    let error = outcome.1.unwrap_err();
-    assert!(matches!(error, VaultError::Changed { .. }), "{error}");
-    assert_eq!(scene.snapshots(), 0);
-}
-
-fn on_attempt(path: PathBuf, action: impl Fn(&Path)) -> PathBuf {
-    action(&path);
-    path
+    assert_changed(&scene, scene.capture_while(cut));
 }
 
 #[test]
@@ -211,17 +195,16 @@ fn a_change_that_ends_is_captured_by_a_later_attempt() {
 #[test]
 fn a_directory_that_changes_while_it_is_walked_is_refused() {
     let scene = Scene::new();
+    let log = Arc::new(log::CaptureLog::new(OnUnreadable::Fail, true));
+    let plan = Arc::new(walk::WalkPlan::new(&scene.request(), None));
+    let mut walker = walk::Walker::new(plan, Arc::clone(&log));
+    assert_eq!(walker.next().unwrap().logical, Path::new("/r"));
     settle();
-    let counter = AtomicU32::new(0);
-    let (_, result) = scene.capture_while(move |path, _| {
-        let name = format!("new{}", counter.fetch_add(1, Ordering::SeqCst));
-        fs::write(path.with_file_name(name), "").unwrap();
-    });
-    // The walk may be ahead of the reading: then the names are those it saw.
-    if let Ok(captured) = result {
-        let entries = scene.vault.config().entries(&captured.snapshot).unwrap();
-        assert_eq!(entries.len(), captured.files as usize + 1);
-    }
+    fs::write(scene.dir.path().join("src/late"), "").unwrap();
+    assert_eq!(walker.by_ref().count(), 3);
+    let root = scene.dir.path().join("src");
+    let failure = log.take_failure();
+    assert!(matches!(failure, Some(VaultError::Changed { path, .. }) if path == root));
 }
 
 /// A name that is replaced while its old file is read: what is stored is the
@@ -275,5 +258,33 @@ fn a_full_disk_is_an_error_at_every_write() {
         "data, trees, index and snapshot are four writes: {failures}"
     );
     *repo.writes_left.lock().unwrap() = None;
+    assert_eq!(repo.check(true).unwrap().problems, Vec::<String>::new());
+}
+
+/// The same with several packs of data in the library's queues.
+#[test]
+fn a_full_disk_is_an_error_amid_many_packs() {
+    let scene = Scene::new();
+    let repo = scene.vault.config();
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as u8
+    };
+    for number in 0..24 {
+        let content: Vec<u8> = (0..1 << 20).map(|_| noise()).collect();
+        fs::write(scene.dir.path().join(format!("src/big{number}")), content).unwrap();
+    }
+    for writes in 0..3 {
+        *repo.writes_left.lock().unwrap() = Some(writes);
+        let error = repo.capture(&scene.request()).unwrap_err();
+        assert!(error.is_no_space(), "{error:?}");
+        assert_eq!(scene.snapshots(), 0);
+    }
+    *repo.writes_left.lock().unwrap() = None;
+    let captured = repo.capture(&scene.request()).unwrap();
+    assert_eq!(captured.files, 27);
     assert_eq!(repo.check(true).unwrap().problems, Vec::<String>::new());
 }

@@ -58,7 +58,7 @@ impl Repo {
         let plan = self
             .call(PRUNE, &view, || repo.prune_plan(&options))
             .map_err(|error| self.index_error(PRUNE, error))?;
-        self.call(PRUNE, &view, || repo.prune(&options, plan))?;
+        self.call_writing(PRUNE, &view, || repo.prune(&options, plan))?;
         self.drop_reader();
 
         let leftovers = self

@@ -375,7 +375,9 @@ fn reopen(place: &Place<'_>, flags: OFlags, seen: &Metadata) -> Result<(File, Me
 /// Names in byte order.
 fn list(dir: &File) -> rustix::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
+    // Not `read_from`: it opens "." anew, which needs the right to search.
+    let dir = rustix::io::fcntl_dupfd_cloexec(dir, 0)?;
+    for entry in Dir::new(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {

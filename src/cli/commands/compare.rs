@@ -15,7 +15,7 @@ use crate::point::Selector;
 use crate::render;
 
 /// `diff`
-pub fn diff(s: &Session, args: &Diff) -> Result<Exit, Failure> {
+pub(super) fn diff(s: &Session, args: &Diff) -> Result<Exit, Failure> {
     let (from, to) = ends(args)?;
     let engine = s.engine();
     let from = diff::end(&engine, Some(&from))?;
@@ -36,7 +36,7 @@ fn ends(args: &Diff) -> Result<(Selector, Option<Selector>), Failure> {
 }
 
 /// A comparison as `--json` prints it.
-pub fn as_json(diff: &comparison::Diff) -> Value {
+pub(super) fn as_json(diff: &comparison::Diff) -> Value {
     let system = diff.system.as_ref().map(|s| {
         json!({
             "from": s.from, "to": s.to, "note": s.note,
@@ -58,7 +58,7 @@ pub fn as_json(diff: &comparison::Diff) -> Value {
 }
 
 /// What happened to a path, as one word and the aspects.
-pub fn change_json(what: &What) -> Value {
+pub(super) fn change_json(what: &What) -> Value {
     match what {
         What::Added => json!({ "kind": "added" }),
         What::Removed => json!({ "kind": "removed" }),

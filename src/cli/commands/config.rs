@@ -18,7 +18,7 @@ use crate::render::table::{Cell, Table};
 use crate::vault::EntryKind;
 
 /// Runs one of them.
-pub fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
+pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
     match args {
         Config::Backup { reason, no_prune } => backup(s, reason, no_prune),
         Config::List { point: None } => list(s),

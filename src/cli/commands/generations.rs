@@ -19,7 +19,7 @@ use crate::render::table::{Cell, Table};
 use crate::system::journal::Scope;
 
 /// Runs one of them.
-pub fn run(s: &Session, args: Generations) -> Result<Exit, Failure> {
+pub(super) fn run(s: &Session, args: Generations) -> Result<Exit, Failure> {
     match args {
         Generations::List => list(s),
         Generations::Show { number } => {

@@ -12,7 +12,7 @@ use crate::render::Style;
 use crate::render::style::line;
 
 /// `verify`
-pub fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
+pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
     let report = verify::verify(&s.engine(), args.read_data)?;
     s.out.result("verify", &report, |style| {
         report_text(&report, style).into_bytes()
@@ -57,7 +57,7 @@ fn report_text(report: &Report, style: &Style) -> String {
 }
 
 /// `status`
-pub fn status(s: &Session) -> Result<Exit, Failure> {
+pub(super) fn status(s: &Session) -> Result<Exit, Failure> {
     let status = status::status(&s.engine())?;
     s.out.result("status", &status, |style| {
         status_text(&status, style).into_bytes()

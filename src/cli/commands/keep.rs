@@ -15,7 +15,7 @@ use crate::point::policy::Keep;
 use crate::render;
 
 /// `prune`
-pub fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
+pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
     let engine = s.engine();
     let keep = args.or(&engine.policy.retention.points);
     let (_, plan) = prune::plan(&engine, &keep)?;
@@ -44,7 +44,7 @@ pub fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
 }
 
 /// Prunes by the policy without asking: after a backup.
-pub fn automatic(s: &Session, keep: &Keep) -> Result<Pruned, Failure> {
+pub(super) fn automatic(s: &Session, keep: &Keep) -> Result<Pruned, Failure> {
     Ok(prune::prune(&s.engine(), keep)?.1)
 }
 
@@ -84,6 +84,6 @@ fn key_name(key: &str) -> String {
 }
 
 /// A prune plan as `--json` prints it.
-pub fn plan_json(plan: &PrunePlan) -> Value {
+pub(super) fn plan_json(plan: &PrunePlan) -> Value {
     serde_json::to_value(plan).unwrap_or(Value::Null)
 }

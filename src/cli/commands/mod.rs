@@ -18,7 +18,7 @@ use super::session::Session;
 ///
 /// # Errors
 /// What is to be told, and which exit code it has.
-pub fn run(cli: Cli) -> Result<Exit, Failure> {
+pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
     let command = match cli.command {
         Command::Completions { shell } => return shell::completions(shell),
         Command::Man { dir } => return shell::man(&dir),

@@ -18,7 +18,7 @@ use crate::render::style::line;
 
 /// A point as `--json` prints it: its document and its marks.
 #[derive(Serialize)]
-pub struct Entry<'p> {
+pub(super) struct Entry<'p> {
     #[serde(flatten)]
     point: &'p Point,
     marks: &'p Marks,
@@ -26,13 +26,13 @@ pub struct Entry<'p> {
 
 impl<'p> Entry<'p> {
     /// A point with its marks.
-    pub fn new(point: &'p Point, marks: &'p Marks) -> Self {
+    pub(super) fn new(point: &'p Point, marks: &'p Marks) -> Self {
         Self { point, marks }
     }
 }
 
 /// `create`
-pub fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
+pub(super) fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
     let mut request = Request::manual(args.reason);
     request.description = args.description;
     request.trigger = args.trigger;
@@ -52,7 +52,7 @@ pub fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
 }
 
 /// Prints a point that was just taken.
-pub fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Result<Exit, Failure> {
+pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Result<Exit, Failure> {
     let point = &created.point;
     tell_recovery(out, created);
     for warning in &created.warnings {
@@ -89,7 +89,7 @@ pub fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Result<Exit,
 }
 
 /// The recovery password is shown when the vault is made, and never again.
-pub fn tell_recovery(out: &Out, created: &Created) {
+pub(super) fn tell_recovery(out: &Out, created: &Created) {
     if let Some(password) = &created.recovery {
         eprintln!(
             "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; \
@@ -121,12 +121,12 @@ fn preview(s: &Session, request: &Request) -> Result<Exit, Failure> {
 }
 
 /// The shortest form of an id that can stand alone.
-pub fn short(id: PointId) -> String {
-    id.hex()[..12].to_owned()
+pub(super) fn short(id: PointId) -> String {
+    id.short_among([])
 }
 
 /// `list`
-pub fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
+pub(super) fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
     let mut catalogue = s.engine().catalogue()?;
     catalogue.points.retain(|(p, _)| {
         args.tag.as_ref().is_none_or(|t| p.tags.contains(t))
@@ -166,7 +166,7 @@ pub fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
 }
 
 /// `show`
-pub fn show(s: &Session, args: &Show) -> Result<Exit, Failure> {
+pub(super) fn show(s: &Session, args: &Show) -> Result<Exit, Failure> {
     let engine = s.engine();
     let catalogue = engine.catalogue()?;
     let point = engine.select_in(&catalogue, &args.point)?;
@@ -192,7 +192,7 @@ pub fn show(s: &Session, args: &Show) -> Result<Exit, Failure> {
 }
 
 /// `mark-good`, `mark-bad`, `pin`, `unpin`
-pub fn mark(s: &Session, args: Mark, say: Say) -> Result<Exit, Failure> {
+pub(super) fn mark(s: &Session, args: Mark, say: Say) -> Result<Exit, Failure> {
     let word = match say {
         Say::Good => "good",
         Say::Bad => "bad",

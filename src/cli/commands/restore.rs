@@ -30,7 +30,7 @@ impl From<ActivationArgs> for Activation {
 }
 
 /// `restore`
-pub fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
+pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
     if args.only == Some(Part::Generation) && !args.paths.is_empty() {
         return Err(Failure::Usage(
             "--only generation has no paths to restore".to_owned(),
@@ -59,7 +59,7 @@ pub fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
 }
 
 /// `rollback`
-pub fn rollback(s: &Session, args: &Rollback) -> Result<Exit, Failure> {
+pub(super) fn rollback(s: &Session, args: &Rollback) -> Result<Exit, Failure> {
     let scope = Scope {
         generation: true,
         activation: args.activation.into(),
@@ -70,13 +70,13 @@ pub fn rollback(s: &Session, args: &Rollback) -> Result<Exit, Failure> {
 }
 
 /// `undo`
-pub fn undo(s: &Session, args: &Undo) -> Result<Exit, Failure> {
+pub(super) fn undo(s: &Session, args: &Undo) -> Result<Exit, Failure> {
     let plan = undo::plan(&s.engine(), args.point.as_ref())?;
     carry_out(s, plan, "undo")
 }
 
 /// `resume`, `abort`
-pub fn end(s: &Session, way: Way) -> Result<Exit, Failure> {
+pub(super) fn end(s: &Session, way: Way) -> Result<Exit, Failure> {
     let verb = match way {
         Way::Resume => "resume",
         Way::Abort => "abort",
@@ -91,7 +91,7 @@ pub fn end(s: &Session, way: Way) -> Result<Exit, Failure> {
 }
 
 /// Shows a plan, asks, and carries it out.
-pub fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<Exit, Failure> {
+pub(super) fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<Exit, Failure> {
     if plan.is_empty() {
         let value = json!({ "goal": plan.goal.label(), "changed": false });
         s.out.result(verb, value, |_| {
@@ -170,8 +170,8 @@ fn plan_json(plan: &Plan) -> Value {
             ProfileMove::Set => ("set", None),
         };
         json!({
-            "target": p.target, "runs": p.runs, "profile": how, "generation": number,
-            "activate": p.activate,
+            "boots": p.boots, "runs": p.runs, "profile": how, "generation": number,
+            "activate": p.activations.iter().map(|a| a.action).collect::<Vec<_>>(),
         })
     });
     let config: Vec<Value> = plan
