@@ -300,7 +300,10 @@ fn pin(
     for (path, error) in pinned.failed {
         match &error {
             PinError::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-                warnings.push(format!("{} is not pinned: {error}", path.to_absolute_path()));
+                warnings.push(format!(
+                    "{} is not pinned: {error}",
+                    path.to_absolute_path()
+                ));
             }
             _ => missing.push(Missing {
                 what: PathBuf::from(path.to_absolute_path()).into(),

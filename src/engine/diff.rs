@@ -10,7 +10,7 @@ use crate::plan::comparison::{Diff, FileChange, SystemDiff};
 use crate::plan::text_diff::{self, Side};
 use crate::plan::tree_diff::{self, Change, Tree};
 use crate::point::Selector;
-use crate::point::document::{Point, RootKind, StateSet};
+use crate::point::document::{Point, RootKind, StateSet, System};
 use crate::point::tree::Kind;
 use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
 use crate::system::tree::{self, Leave};
@@ -64,18 +64,26 @@ pub fn diff(engine: &Engine<'_>, from: &End, to: &End) -> Result<Diff, EngineErr
     })
 }
 
-fn toplevel(engine: &Engine<'_>, end: &End) -> Result<Option<StorePath>, EngineError> {
+fn system_of(engine: &Engine<'_>, end: &End) -> Result<System, EngineError> {
     Ok(match end {
-        End::Point(point) => point.system.target().cloned(),
-        End::Now => pointers::observe(engine.layout, engine.profile, None)?
-            .system
-            .target()
-            .cloned(),
+        End::Point(point) => point.system.clone(),
+        End::Now => pointers::observe(engine.layout, engine.profile, None)?.system,
     })
 }
 
+/// The pair of toplevels to compare: what runs, where that differs; else what
+/// boots.
+fn toplevels(from: &System, to: &System) -> Option<(StorePath, StorePath)> {
+    let pair = |a: Option<&StorePath>, b: Option<&StorePath>| Some((a?.clone(), b?.clone()));
+    pair(from.run_target(), to.run_target())
+        .filter(|(a, b)| a != b)
+        .or_else(|| pair(from.boot_target(), to.boot_target()))
+        .or_else(|| pair(from.target(), to.target()))
+}
+
 fn system(engine: &Engine<'_>, from: &End, to: &End) -> Result<Option<SystemDiff>, EngineError> {
-    let (Some(from), Some(to)) = (toplevel(engine, from)?, toplevel(engine, to)?) else {
+    let (from, to) = (system_of(engine, from)?, system_of(engine, to)?);
+    let Some((from, to)) = toplevels(&from, &to) else {
         return Ok(None);
     };
     if from == to {

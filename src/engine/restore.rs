@@ -155,11 +155,17 @@ fn system_plan(
 ) -> Result<SystemPlan, EngineError> {
     let short = goal.label();
     let system = goal.system();
-    let none = || EngineError::NotHeld { point: short.clone(), what: "system" };
+    let none = || EngineError::NotHeld {
+        point: short.clone(),
+        what: "system",
+    };
     let boots = system.boot_target().ok_or_else(none)?;
     for toplevel in [Some(boots), system.run_target()].into_iter().flatten() {
         if !store::is_valid(engine.layout, toplevel)? {
-            return Err(EngineError::ToplevelGone { point: short, toplevel: toplevel.clone() });
+            return Err(EngineError::ToplevelGone {
+                point: short,
+                toplevel: toplevel.clone(),
+            });
         }
     }
     let profile = generations::read(engine.layout, engine.profile)?;
@@ -328,17 +334,16 @@ fn move_profile(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineEr
     Ok(())
 }
 
-fn activate(
-    engine: &Engine<'_>,
-    system: &SystemPlan,
-    undo: &Point,
-) -> Result<bool, EngineError> {
+fn activate(engine: &Engine<'_>, system: &SystemPlan, undo: &Point) -> Result<bool, EngineError> {
     for step in &system.activations {
         let specialisation = step.specialisation.as_deref();
         let call = switch::call(engine.layout, &step.toplevel, specialisation, step.action);
         let code = engine.runner.run(&call)?.code;
         if code != 0 {
-            return Err(EngineError::Switch { code, undo: undo.id.short_among([]) });
+            return Err(EngineError::Switch {
+                code,
+                undo: undo.id.short_among([]),
+            });
         }
     }
     Ok(!system.activations.is_empty())

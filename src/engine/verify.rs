@@ -70,7 +70,10 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
         {
             problem(
                 Some(point.id),
-                format!("its system is gone from the store: {}", target.to_absolute_path()),
+                format!(
+                    "its system is gone from the store: {}",
+                    target.to_absolute_path()
+                ),
             );
         }
         for pin in &point.pins {

@@ -93,8 +93,16 @@ pub fn plan_system(
     let run_differs = runs.is_some() && now != runs.as_ref();
     let mut activations = Vec::new();
     if can_switch {
-        let boot = Activate { toplevel: boots.clone(), specialisation: None, action: "boot" };
-        let parent = wanted.specialisation.as_ref().map(|s| &s.parent).or(runs.as_ref());
+        let boot = Activate {
+            toplevel: boots.clone(),
+            specialisation: None,
+            action: "boot",
+        };
+        let parent = wanted
+            .specialisation
+            .as_ref()
+            .map(|s| &s.parent)
+            .or(runs.as_ref());
         let run = |action| Activate {
             toplevel: parent.unwrap_or(&boots).clone(),
             specialisation: wanted.specialisation.as_ref().map(|s| s.name.clone()),
@@ -112,11 +120,20 @@ pub fn plan_system(
             _ => {}
         }
     }
-    Some(SystemPlan { boots, runs, profile, activations })
+    Some(SystemPlan {
+        boots,
+        runs,
+        profile,
+        activations,
+    })
 }
 
 fn profile_move(profile: &ProfileView, target: &StorePath) -> ProfileMove {
-    let same = profile.generations.iter().filter(|(_, t)| t == target).map(|(n, _)| *n);
+    let same = profile
+        .generations
+        .iter()
+        .filter(|(_, t)| t == target)
+        .map(|(n, _)| *n);
     let numbers: Vec<u64> = same.collect();
     match (profile.current, numbers.iter().max()) {
         (Some(current), _) if numbers.contains(&current) => ProfileMove::Stay,
@@ -138,7 +155,11 @@ mod tests {
     /// A point whose profile was at `boots` while `runs` ran.
     fn point(boots: u8, runs: u8) -> System {
         System {
-            profile: Some(ProfileFact { name: "system".into(), generation: 9, toplevel: path(boots) }),
+            profile: Some(ProfileFact {
+                name: "system".into(),
+                generation: 9,
+                toplevel: path(boots),
+            }),
             current: Some(path(runs)),
             ..System::default()
         }
@@ -156,7 +177,10 @@ mod tests {
     }
 
     fn actions(plan: &SystemPlan) -> Vec<(StorePath, &'static str)> {
-        plan.activations.iter().map(|a| (a.toplevel.clone(), a.action)).collect()
+        plan.activations
+            .iter()
+            .map(|a| (a.toplevel.clone(), a.action))
+            .collect()
     }
 
     #[test]
@@ -196,26 +220,40 @@ mod tests {
     #[test]
     fn during_a_switch_the_old_system_is_the_target_of_both() {
         let mut wanted = point(2, 1);
-        wanted.incoming =
-            Some(crate::point::document::Incoming { toplevel: path(2), action: "switch".into() });
+        wanted.incoming = Some(crate::point::document::Incoming {
+            toplevel: path(2),
+            action: "switch".into(),
+        });
         let plan = switch(&wanted, &view(&[(1, 1), (2, 2)], 2), 2);
-        assert_eq!((plan.boots.clone(), plan.runs.clone()), (path(1), Some(path(1))));
+        assert_eq!(
+            (plan.boots.clone(), plan.runs.clone()),
+            (path(1), Some(path(1)))
+        );
         assert_eq!(actions(&plan), [(path(1), "switch")]);
     }
 
     #[test]
     fn a_specialisation_comes_back_through_its_parent() {
         let mut wanted = point(1, 9);
-        wanted.specialisation = Some(Specialisation { name: "s".into(), parent: path(1) });
+        wanted.specialisation = Some(Specialisation {
+            name: "s".into(),
+            parent: path(1),
+        });
         let plan = switch(&wanted, &view(&[(1, 1)], 1), 1);
-        assert_eq!((plan.boots.clone(), plan.runs.clone()), (path(1), Some(path(9))));
+        assert_eq!(
+            (plan.boots.clone(), plan.runs.clone()),
+            (path(1), Some(path(9)))
+        );
         assert_eq!(plan.activations[0].specialisation.as_deref(), Some("s"));
         assert_eq!(actions(&plan), [(path(1), "switch")]);
     }
 
     #[test]
     fn without_a_running_system_only_the_profile_moves() {
-        assert_eq!(plan_system(&System::default(), &view(&[], 0), None, false, When::Switch), None);
+        assert_eq!(
+            plan_system(&System::default(), &view(&[], 0), None, false, When::Switch),
+            None
+        );
         let mut wanted = point(1, 1);
         wanted.current = None;
         let plan = plan_system(&wanted, &view(&[(5, 2)], 5), None, false, When::Switch).unwrap();
@@ -227,7 +265,10 @@ mod tests {
         let profile = view(&[(1, 1), (2, 2)], 2);
         let with = |when| plan_system(&point(1, 1), &profile, Some(&path(2)), true, when).unwrap();
         let test = with(When::Test);
-        assert_eq!((test.profile, actions(&test)), (ProfileMove::Stay, vec![(path(1), "test")]));
+        assert_eq!(
+            (test.profile, actions(&test)),
+            (ProfileMove::Stay, vec![(path(1), "test")])
+        );
         let boot = with(When::Boot);
         assert_eq!(boot.profile, ProfileMove::SwitchGeneration(1));
         assert_eq!(actions(&boot), [(path(1), "boot")]);

@@ -185,7 +185,11 @@ impl System {
     /// one, as it is when there was no profile.
     pub fn boot_target(&self) -> Option<&StorePath> {
         let profile = self.profile.as_ref().map(|p| &p.toplevel);
-        let running = self.specialisation.as_ref().map(|s| &s.parent).or(self.current.as_ref());
+        let running = self
+            .specialisation
+            .as_ref()
+            .map(|s| &s.parent)
+            .or(self.current.as_ref());
         match self.incoming {
             Some(_) => running.or(profile),
             None => profile.or(running),

@@ -58,11 +58,17 @@ fn during_a_switch_the_profile_has_already_moved() {
     let mut system = sample().system;
     assert_eq!(system.boot_target(), Some(&toplevel(2)));
     assert_eq!(system.run_target(), Some(&toplevel(1)));
-    system.incoming = Some(Incoming { toplevel: toplevel(2), action: "switch".into() });
+    system.incoming = Some(Incoming {
+        toplevel: toplevel(2),
+        action: "switch".into(),
+    });
     assert_eq!(system.boot_target(), Some(&toplevel(1)));
     system.current = None;
     system.incoming = None;
-    assert_eq!((system.boot_target(), system.run_target()), (Some(&toplevel(2)), None));
+    assert_eq!(
+        (system.boot_target(), system.run_target()),
+        (Some(&toplevel(2)), None)
+    );
 }
 
 #[test]

@@ -117,7 +117,10 @@ mod tests {
             id("0192f0c2-0000-7000-8000-000000000001"),
         ];
         let short = shorten_sorted(&ids);
-        assert_eq!(short, ["0192f0c100007", "0192f0c100017", "0192f0c200007"].map(|s| &s[..12]));
+        assert_eq!(
+            short,
+            ["0192f0c100007", "0192f0c100017", "0192f0c200007"].map(|s| &s[..12])
+        );
     }
 
     proptest! {

@@ -16,10 +16,11 @@ pub fn system(plan: &SystemPlan, profile: &str, now: Option<u64>, style: &Style)
         ProfileMove::SwitchGeneration(to) => format!("{profile} generation {from} → {to}"),
         ProfileMove::Set => format!("{profile} generation {from} → a new one, its link is gone"),
     };
-    let then = plan
-        .activate
-        .as_ref()
-        .map_or_else(String::new, |a| format!(", then {a}"));
+    let then: String = plan
+        .activations
+        .iter()
+        .map(|a| format!(", then {}", a.action))
+        .collect();
     format!(
         "{} {moved}{then}\n{:14}{}\n",
         style.bold("system       "),

@@ -154,7 +154,11 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
     if let Some(incoming) = &system.incoming {
         put(
             "incoming",
-            format!("{} ({})", incoming.toplevel.to_absolute_path(), line(&incoming.action)),
+            format!(
+                "{} ({})",
+                incoming.toplevel.to_absolute_path(),
+                line(&incoming.action)
+            ),
         );
     }
     let facts = [

@@ -91,10 +91,6 @@ mod tests {
     fn a_specialisation_is_switched_to_through_its_parent() {
         let text = format!("/nix/store/{}-nixos-system-x", "0".repeat(32));
         let parent = StorePath::from_absolute_path(text.as_bytes()).unwrap();
-        let spec = Specialisation {
-            name: "safe".into(),
-            parent: parent.clone(),
-        };
         let call = call(&Layout::new("/", "/s"), &parent, Some("safe"), "switch");
         let line = call.line();
         assert!(
