@@ -43,7 +43,7 @@ impl fmt::Display for Protection {
             Self::LatestGood => "latest known-good",
             Self::PairHalf => "half of a pair whose other half is kept",
             Self::OnlyPoint => "the only one",
-            Self::Running => "in use by a running operation",
+            Self::Running => "needed to resume or undo a restore",
         })
     }
 }
