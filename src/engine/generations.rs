@@ -11,7 +11,7 @@ use crate::point::policy::Keep;
 use crate::system::generations::{self, Profile};
 use crate::system::journal::Scope;
 use crate::system::toplevel::{Facts, Reader};
-use crate::system::{nix_cli, pointers};
+use crate::system::{listing, nix_cli, pointers};
 
 /// One generation, with the fields of `nixos-rebuild list-generations --json`
 /// and more.
@@ -54,12 +54,11 @@ pub struct Listing {
 /// # Errors
 /// When the profiles directory cannot be read.
 pub fn list(engine: &Engine<'_>) -> Result<Listing, EngineError> {
-    let profile = generations::read(engine.layout, engine.profile)?;
+    let (profile, facts) = listing::read(engine.layout, engine.profile, engine.clock.now())?;
     let (running, booted) = (
         pointers::current(engine.layout),
         pointers::booted(engine.layout),
     );
-    let facts = generations::facts(engine.layout, &profile.generations);
     let rows = profile
         .generations
         .iter()

@@ -7,7 +7,7 @@ use super::{Engine, EngineError, diff};
 use crate::nix::store_path::StorePath;
 use crate::point::document::System;
 use crate::point::{Point, PointId};
-use crate::system::{journal, pointers};
+use crate::system::{generations, journal, pointers};
 use crate::vault::Vault;
 
 /// The state of the machine and of its restore points.
@@ -72,15 +72,15 @@ impl From<&Point> for Brief {
 pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let catalogue = engine.catalogue()?;
     let observation = pointers::observe(engine.layout, engine.profile, None)?;
+    let profile = generations::read(engine.layout, engine.profile)?;
     let points = &catalogue.points;
     let newest = |keep: &dyn Fn(&(Point, crate::point::Marks)) -> bool| {
         points.iter().rev().find(|p| keep(p)).map(|(p, _)| p)
     };
     let with_config = newest(&|(p, _)| p.config.is_some());
-    let mut faults: Vec<String> = observation.profile.fault.iter().cloned().collect();
+    let mut faults: Vec<String> = profile.fault.iter().cloned().collect();
     faults.extend(
-        observation
-            .profile
+        profile
             .broken
             .iter()
             .map(|b| format!("{}: {}", b.name.to_string_lossy(), b.why)),
@@ -91,7 +91,7 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
     };
     Ok(Status {
         host: observation.host,
-        generations: observation.profile.generations.len(),
+        generations: profile.generations.len(),
         profile_faults: faults,
         points: points.len(),
         pinned: points.iter().filter(|(_, m)| m.is_pinned()).count(),

@@ -293,10 +293,11 @@ impl Search<'_> {
                 return Ok(());
             }
         };
-        if in_store(&target) || self.covered(&target) {
+        if in_store(&target) {
             return Ok(());
         }
         match fs::symlink_metadata(self.layout.real(&target)) {
+            Ok(_) if self.covered(&target) => Ok(()),
             Ok(meta) if meta.is_dir() && !import => {
                 self.unfollowed(
                     file,

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::toplevel::{Facts, Reader};
 use super::{At, IoError, Layout, error::optional};
@@ -21,7 +22,7 @@ use crate::nix::generation::{
 use crate::nix::store_path::StorePath;
 
 /// One usable generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     /// Its number: a name for the link, gone with it.
     pub number: u64,
@@ -32,7 +33,7 @@ pub struct Generation {
 }
 
 /// A link that looks like a generation and is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     /// Name of the link.
     pub name: OsString,
@@ -41,7 +42,7 @@ pub struct Broken {
 }
 
 /// A profile: its generations and where it points.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// Oldest number first.
     pub generations: Vec<Generation>,
@@ -152,6 +153,14 @@ fn target_state(layout: &Layout, target: &Path) -> TargetState {
     }
 }
 
+/// The generation the profile `name` points to, without reading the others;
+/// `None` when there is none that is usable.
+pub fn current_of(layout: &Layout, name: &str) -> Option<Generation> {
+    let number = GenerationNumber(current(layout, name).ok()??);
+    let link = layout.profile_dir(name).join(link_name(name, number));
+    generation(layout, &link, number).ok()
+}
+
 /// The number a profile link points to.
 fn current(layout: &Layout, name: &str) -> Result<Option<u64>, String> {
     let link = layout.profile(name);
@@ -189,7 +198,10 @@ pub fn facts(layout: &Layout, generations: &[Generation]) -> Vec<Facts> {
     thread::scope(|scope| {
         let right = scope.spawn(|| read(right));
         let mut all = read(left);
-        all.extend(right.join().unwrap_or_default());
+        match right.join() {
+            Ok(right) => all.extend(right),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
         all
     })
 }

@@ -16,6 +16,7 @@ pub mod generations;
 pub mod git;
 pub mod journal;
 pub mod layout;
+pub mod listing;
 pub mod loader;
 pub mod lock;
 pub mod nix_cli;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::generations::{self, Profile};
+use super::generations;
 use super::toplevel::{Facts, Reader};
 use super::{IoError, Layout, loader};
 use crate::nix::store_path::StorePath;
@@ -14,8 +14,6 @@ use crate::point::document::{Incoming, Kernel, ProfileFact, Specialisation, Syst
 pub struct Observation {
     /// The document's `system` part.
     pub system: System,
-    /// The profile it was read from.
-    pub profile: Profile,
     /// Host name.
     pub host: String,
     /// Machine id.
@@ -47,17 +45,24 @@ pub fn observe(
     name: &str,
     incoming: Option<Incoming>,
 ) -> Result<Observation, IoError> {
-    let profile = generations::read(layout, name)?;
+    let profile = generations::current_of(layout, name);
     let current = current(layout);
-    let specialisation = current
-        .as_ref()
-        .and_then(|running| generations::specialisation_of(layout, &profile, running))
-        .map(|(name, parent)| Specialisation { name, parent });
+    // What the profile points to needs no search; anything else may be a
+    // specialisation of some generation.
+    let listed = |running: &StorePath| profile.as_ref().is_some_and(|g| g.toplevel == *running);
+    let specialisation = match &current {
+        Some(running) if !listed(running) => {
+            let all = generations::read(layout, name)?;
+            generations::specialisation_of(layout, &all, running)
+                .map(|(name, parent)| Specialisation { name, parent })
+        }
+        _ => None,
+    };
     let mut system = System {
-        profile: profile.current().map(|g| ProfileFact {
+        profile: profile.map(|g| ProfileFact {
             name: name.to_owned(),
             generation: g.number,
-            toplevel: g.toplevel.clone(),
+            toplevel: g.toplevel,
         }),
         current,
         booted: booted(layout),
@@ -90,7 +95,6 @@ pub fn observe(
     let machine_id = read_word(&layout.real("/etc/machine-id"));
     Ok(Observation {
         system,
-        profile,
         host: host(layout),
         machine_id,
     })

@@ -7,7 +7,11 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::fs::OFlags;
 
 use super::error::optional;
 use super::{At, IoError, Layout, durable};
@@ -79,8 +83,8 @@ pub fn catalogue(layout: &Layout) -> Result<Catalogue, IoError> {
     names.sort();
     let marked = marked(layout)?;
     let mut catalogue = Catalogue::default();
-    for file in names {
-        match read_document(&dir, &file) {
+    for (file, read) in read_all(&dir, names) {
+        match read {
             Ok(point) => {
                 let marks = if marked.contains(&point.id) {
                     read_marks(layout, point.id)?
@@ -96,7 +100,35 @@ pub fn catalogue(layout: &Layout) -> Result<Catalogue, IoError> {
     Ok(catalogue)
 }
 
-fn read_document(dir: &Path, file: &OsString) -> Result<Point, (Option<PointId>, String)> {
+/// A document, or the id it is stored under and what is wrong with it.
+type Outcome = Result<Point, (Option<PointId>, String)>;
+
+/// Reads documents, on two threads when there are many.
+fn read_all(dir: &Path, mut names: Vec<OsString>) -> Vec<(OsString, Outcome)> {
+    let read = |names: Vec<OsString>| -> Vec<(OsString, Outcome)> {
+        let one = |name: OsString| {
+            let read = read_document(dir, &name);
+            (name, read)
+        };
+        names.into_iter().map(one).collect()
+    };
+    if names.len() < 64 {
+        return read(names);
+    }
+    let right = names.split_off(names.len() / 2);
+    thread::scope(|scope| {
+        let right = scope.spawn(|| read(right));
+        let mut all = read(names);
+        // A thread that died must not hide half of the points.
+        match right.join() {
+            Ok(right) => all.extend(right),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        all
+    })
+}
+
+fn read_document(dir: &Path, file: &OsString) -> Outcome {
     let id: PointId = file
         .to_str()
         .and_then(|name| name.strip_suffix(".json"))
@@ -108,14 +140,23 @@ fn read_document(dir: &Path, file: &OsString) -> Result<Point, (Option<PointId>,
 }
 
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
-    let meta = fs::symlink_metadata(path)?;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    let mut text = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0).min(MAX_BYTES) + 1);
-    fs::File::open(path)?
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut text)?;
+    // Documents never change in place, so one read of the known size is all.
+    let mut text = vec![
+        0;
+        usize::try_from(meta.len())
+            .unwrap_or(MAX_BYTES)
+            .min(MAX_BYTES + 1)
+    ];
+    file.read_exact(&mut text)?;
     Ok(text)
 }
 

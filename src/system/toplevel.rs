@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Layout;
 use crate::nix::bootspec::{self, BootSpec};
@@ -16,7 +16,8 @@ use crate::nix::store_path::StorePath;
 use crate::nix::toplevel as names;
 
 /// What a toplevel says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Facts {
     /// `nixos-version`.
     pub nixos_version: Option<String>,

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Times the spine against what it must beat, in one run.
+
+    cargo build --release && benches/spine.py [--runs 15]
+
+Every figure is of whole processes: the two sides run in turn (A B A B …), the
+median counts, and the ratio is taken pair by pair, so that a machine whose
+speed drifts does not matter. Memory is the peak resident size of the process
+as the kernel accounts it. Needs nix-store and nix-env; restic and borg are
+compared with when they are there. Exits 1 when a target is missed.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+CAIRN = Path(__file__).resolve().parent.parent / "target/release/cairn"
+
+
+def run(command, env=None):
+    """Runs a command to its end: milliseconds, peak MiB."""
+    quiet = os.open(os.devnull, os.O_RDWR)
+    begun = time.perf_counter()
+    pid = os.posix_spawnp(
+        command[0],
+        [str(part) for part in command],
+        {**os.environ, **(env or {})},
+        file_actions=[(os.POSIX_SPAWN_DUP2, quiet, fd) for fd in (0, 1, 2)],
+    )
+    _, status, usage = os.wait4(pid, 0)
+    took = (time.perf_counter() - begun) * 1000
+    os.close(quiet)
+    if status:
+        sys.exit(f"failed with {os.waitstatus_to_exitcode(status)}: {' '.join(map(str, command))}")
+    return took, usage.ru_maxrss / 1024
+
+
+class Row:
+    """One command, timed."""
+
+    def __init__(self, name, command, env=None, before=lambda: None):
+        self.name, self.command, self.env, self.before = name, command, env, before
+        self.times, self.memory = [], 0.0
+
+    def once(self, counted):
+        self.before()
+        took, memory = run(self.command, self.env)
+        if counted:
+            self.times.append(took)
+            self.memory = max(self.memory, memory)
+
+    @property
+    def median(self):
+        return statistics.median(self.times)
+
+
+def race(title, rows, runs):
+    """Runs all rows in turn and prints them against the first."""
+    print(f"\n{title}")
+    for turn in range(runs + 2):
+        for row in rows:
+            row.once(counted=turn >= 2)
+    first = rows[0]
+    for row in rows:
+        ratio = statistics.median(b / a for a, b in zip(first.times, row.times))
+        print(
+            f"  {row.name:<34} {row.median:8.1f} ms  "
+            f"({min(row.times):.1f}–{max(row.times):.1f})  {row.memory:6.1f} MiB"
+            + ("" if row is first else f"   {ratio:6.1f} × the first")
+        )
+    return first
+
+
+def configuration(root, files=11, total=30_000):
+    """A configuration of `files` files and about `total` bytes."""
+    folder = root / "etc/nixos/hosts"
+    folder.mkdir(parents=True)
+    line = "  services.openssh.enable = true; # line {}\n"
+    for n in range(files):
+        text = "{ ... }:\n{\n"
+        while len(text) < total // files - 2:
+            text += line.format(f"{n}-{len(text)}")
+        place = folder if n % 2 else folder.parent
+        (place / f"module-{n}.nix").write_text(text + "}\n")
+
+
+def toplevels(root, count):
+    """`count` generations of distinct systems in a private store."""
+    source = root / "toplevels"
+    for n in range(1, count + 1):
+        top = source / f"nixos-system-bench-26.05.{n}"
+        top.mkdir(parents=True)
+        (top / "nixos-version").write_text(f"26.05.{n}\n")
+        (top / "init-interface-version").write_text("systemd 2\n")
+    store = ["nix-store", "--store", root, "--option", "substituters", ""]
+    paths = subprocess.run(
+        [*store, "--add", *sorted(source.iterdir())], check=True, capture_output=True, text=True
+    ).stdout.split()
+    kernel = source / "linux-6.12.30"
+    (kernel / "lib/modules/6.12.30").mkdir(parents=True)
+    shutil.rmtree(root / "toplevels")
+    profiles = root / "nix/var/nix/profiles"
+    profiles.mkdir(parents=True, exist_ok=True)
+    for n, path in enumerate(paths, 1):
+        (profiles / f"system-{n}-link").symlink_to(path)
+    (profiles / "system").symlink_to(f"system-{count}-link")
+
+
+def uuid7(moment_ms):
+    """A UUIDv7 of that moment."""
+    value = moment_ms << 80 | 7 << 76 | os.getrandom(2)[0] << 64 | 2 << 62 | uuid.uuid4().int >> 66
+    return str(uuid.UUID(int=value))
+
+
+def documents(state, count):
+    """Copies one real document under `count` new ids."""
+    real = next((state / "points").iterdir())
+    point = json.loads(real.read_text())
+    now = int(time.time() * 1000)
+    for n in range(count - 1):
+        point["id"] = uuid7(now - (n + 1) * 60_000)
+        (state / f"points/{point['id']}.json").write_text(json.dumps(point, indent=2) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=15)
+    runs = parser.parse_args().runs
+    if not CAIRN.exists():
+        sys.exit("target/release/cairn is missing: cargo build --release")
+    work = Path(tempfile.mkdtemp(prefix="cairn-bench-"))
+    try:
+        sys.exit(0 if measure(work, runs) else 1)
+    finally:
+        subprocess.run(["chmod", "-R", "u+w", work], check=False)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def measure(work, runs):
+    root = work / "root"
+    configuration(root)
+    toplevels(root, 500)
+    cairn = [CAIRN, "--root", root]
+    run([*cairn, "create"])
+    config = root / "etc/nixos"
+
+    rows = [Row("cairn create", [*cairn, "create"])]
+    copy = work / "copy"
+    rows.append(
+        Row(
+            "cp -a, sync -f",
+            ["sh", "-c", f"cp -a {config} {copy} && find {copy} -type f -exec sync {{}} + && sync {copy}"],
+            before=lambda: shutil.rmtree(copy, ignore_errors=True),
+        )
+    )
+    password = {"RESTIC_PASSWORD": "x", "BORG_PASSPHRASE": "x", "BORG_BASE_DIR": str(work)}
+    if shutil.which("restic"):
+        restic = ["restic", "-q", "--cache-dir", work / "cache", "-r", work / "restic"]
+        run([*restic, "init"], password)
+        rows.append(Row("restic backup", [*restic, "backup", config], password))
+    if shutil.which("borg"):
+        borg = work / "borg"
+        run(["borg", "init", "-e", "repokey", borg], password)
+        rows.append(Row("borg create", ["borg", "create", f"{borg}::{{now:%s.%f}}", config], password))
+    create = race("restore point of 11 files, 30 KB, 500 generations", rows, runs)
+
+    profile = root / "nix/var/nix/profiles/system"
+    nix_env = Row(
+        "nix-env --list-generations",
+        ["nix-env", "--store", root, "-p", profile, "--list-generations"],
+    )
+    listing = race(
+        "500 generations",
+        [
+            Row("cairn generations list", [*cairn, "generations", "list"]),
+            Row("cairn generations list --json", [*cairn, "generations", "list", "--json"]),
+            nix_env,
+        ],
+        runs,
+    )
+    faster = statistics.median(b / a for a, b in zip(listing.times, nix_env.times))
+
+    shutil.rmtree(root / "var")
+    run([*cairn, "create"])
+    documents(root / "var/lib/cairn", 1000)
+    points = race(
+        "1,000 restore points",
+        [Row("cairn list", [*cairn, "list"]), Row("cairn list --json", [*cairn, "list", "--json"])],
+        runs,
+    )
+
+    print("\ntargets")
+    good = True
+    for name, value, holds in [
+        ("create ≤ 20 ms", f"{create.median:.1f} ms", create.median <= 20),
+        ("generations list ≥ 10 × nix-env", f"{faster:.1f} ×", faster >= 10),
+        ("list of 1,000 points ≤ 20 ms", f"{points.median:.1f} ms", points.median <= 20),
+    ]:
+        print(f"  {'met   ' if holds else 'missed'} {name}: {value}")
+        good = good and holds
+    return good
+
+
+if __name__ == "__main__":
+    main()
