@@ -5,8 +5,8 @@
 
 Every figure is of whole processes: the two sides run in turn (A B A B …), the
 median counts, and the ratio is taken pair by pair, so that a machine whose
-speed drifts does not matter. Memory is the peak resident size of the process
-as the kernel accounts it. Needs nix-store and nix-env; restic and borg are
+speed drifts does not matter. Memory is the peak resident size as `time -v`
+has it, when GNU time is there. Needs nix-store and nix-env; restic and borg are
 compared with when they are there. Exits 1 when a target is missed.
 """
 
@@ -26,7 +26,7 @@ CAIRN = Path(__file__).resolve().parent.parent / "target/release/cairn"
 
 
 def run(command, env=None):
-    """Runs a command to its end: milliseconds, peak MiB."""
+    """Runs a command to its end, in milliseconds."""
     quiet = os.open(os.devnull, os.O_RDWR)
     begun = time.perf_counter()
     pid = os.posix_spawnp(
@@ -35,12 +35,24 @@ def run(command, env=None):
         {**os.environ, **(env or {})},
         file_actions=[(os.POSIX_SPAWN_DUP2, quiet, fd) for fd in (0, 1, 2)],
     )
-    _, status, usage = os.wait4(pid, 0)
+    _, status = os.waitpid(pid, 0)
     took = (time.perf_counter() - begun) * 1000
     os.close(quiet)
     if status:
         sys.exit(f"failed with {os.waitstatus_to_exitcode(status)}: {' '.join(map(str, command))}")
-    return took, usage.ru_maxrss / 1024
+    return took
+
+
+def peak_memory(command, env=None):
+    """Peak resident MiB of one run, measured from a small parent: a child of
+    this interpreter would be charged the interpreter's own size."""
+    if not os.path.exists("/usr/bin/time"):
+        return None
+    timed = ["/usr/bin/time", "-f", "%M", *map(str, command)]
+    ended = subprocess.run(
+        timed, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    return int(ended.stderr.split()[-1]) / 1024
 
 
 class Row:
@@ -48,14 +60,18 @@ class Row:
 
     def __init__(self, name, command, env=None, before=lambda: None):
         self.name, self.command, self.env, self.before = name, command, env, before
-        self.times, self.memory = [], 0.0
+        self.times = []
 
     def once(self, counted):
         self.before()
-        took, memory = run(self.command, self.env)
+        took = run(self.command, self.env)
         if counted:
             self.times.append(took)
-            self.memory = max(self.memory, memory)
+
+    def memory(self):
+        self.before()
+        peak = peak_memory(self.command, self.env)
+        return "" if peak is None else f"{peak:6.1f} MiB"
 
     @property
     def median(self):
@@ -64,7 +80,8 @@ class Row:
 
 def race(title, rows, runs):
     """Runs all rows in turn and prints them against the first."""
-    print(f"\n{title}")
+    if title:
+        print(f"\n{title}")
     for turn in range(runs + 2):
         for row in rows:
             row.once(counted=turn >= 2)
@@ -73,10 +90,10 @@ def race(title, rows, runs):
         ratio = statistics.median(b / a for a, b in zip(first.times, row.times))
         print(
             f"  {row.name:<34} {row.median:8.1f} ms  "
-            f"({min(row.times):.1f}–{max(row.times):.1f})  {row.memory:6.1f} MiB"
+            f"({min(row.times):.1f}–{max(row.times):.1f})  {row.memory()}"
             + ("" if row is first else f"   {ratio:6.1f} × the first")
         )
-    return first
+    return rows
 
 
 def configuration(root, files=11, total=30_000):
@@ -170,28 +187,39 @@ def measure(work, runs):
         borg = work / "borg"
         run(["borg", "init", "-e", "repokey", borg], password)
         rows.append(Row("borg create", ["borg", "create", f"{borg}::{{now:%s.%f}}", config], password))
-    create = race("restore point of 11 files, 30 KB, 500 generations", rows, runs)
+    create, *_ = race("restore point of 11 files, 30 KB, 500 generations", rows, runs)
 
     profile = root / "nix/var/nix/profiles/system"
-    nix_env = Row(
-        "nix-env --list-generations",
-        ["nix-env", "--store", root, "-p", profile, "--list-generations"],
-    )
-    listing = race(
+    # Apart, not in turn: nix-env's lock file changes the profiles folder, after
+    # which the next listing is read anew.
+    (nix_env,) = race(
         "500 generations",
+        [Row("nix-env --list-generations",
+             ["nix-env", "--store", root, "-p", profile, "--list-generations"])],
+        runs,
+    )
+    time.sleep(3)
+    remembered = root / "var/lib/cairn/listing-system.json"
+    listing, *_ = race(
+        None,
         [
             Row("cairn generations list", [*cairn, "generations", "list"]),
             Row("cairn generations list --json", [*cairn, "generations", "list", "--json"]),
-            nix_env,
         ],
         runs,
     )
-    faster = statistics.median(b / a for a, b in zip(listing.times, nix_env.times))
+    race(
+        None,
+        [Row("… read anew each time", [*cairn, "generations", "list"],
+             before=lambda: remembered.unlink(missing_ok=True))],
+        runs,
+    )
+    faster = nix_env.median / listing.median
 
     shutil.rmtree(root / "var")
     run([*cairn, "create"])
     documents(root / "var/lib/cairn", 1000)
-    points = race(
+    points, *_ = race(
         "1,000 restore points",
         [Row("cairn list", [*cairn, "list"]), Row("cairn list --json", [*cairn, "list", "--json"])],
         runs,

@@ -3,12 +3,37 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::ser::{SerializeMap, Serializer};
 
 use crate::render::Style;
 
 /// Version of everything `--json` prints.
 pub(super) const VERSION: u32 = 1;
+
+/// A result in a versioned object: `{"version": 1, "<name>": …}`.
+struct Envelope<'n, T> {
+    name: &'n str,
+    value: T,
+}
+
+impl<T: Serialize> Serialize for Envelope<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("version", &VERSION)?;
+        map.serialize_entry(self.name, &self.value)?;
+        map.end()
+    }
+}
+
+/// A list, and what could not be listed.
+#[derive(Serialize)]
+pub(super) struct Items<T, O> {
+    /// What is listed.
+    pub(super) items: T,
+    /// What else there is to say.
+    #[serde(flatten)]
+    pub(super) other: O,
+}
 
 /// Output, as the global options want it.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +61,7 @@ impl Out {
     ) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            let mut object = Map::new();
-            object.insert("version".into(), VERSION.into());
-            object.insert(
-                name.into(),
-                serde_json::to_value(value).unwrap_or(Value::Null),
-            );
-            serde_json::to_writer_pretty(&mut out, &object)?;
+            serde_json::to_writer_pretty(&mut out, &Envelope { name, value })?;
             out.write_all(b"\n")?;
         } else {
             out.write_all(&text(&self.style))?;

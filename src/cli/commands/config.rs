@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::Exit;
 use super::super::args::{Config, Part, Restore};
 use super::super::failure::Failure;
+use super::super::out::Items;
 use super::super::session::Session;
 use super::points::{self, Entry, short};
 use super::{keep, restore};
@@ -64,8 +65,13 @@ fn list(s: &Session) -> Result<Exit, Failure> {
         .iter()
         .map(|(p, m)| Entry::new(p, m))
         .collect();
-    s.out
-        .result("points", json!({ "items": entries }), |style| {
+    s.out.result(
+        "points",
+        Items {
+            items: &entries,
+            other: json!({}),
+        },
+        |style| {
             let mut table = Table::new(["ID", "TAKEN", "FILES", "SIZE", "HASH", "REASON"]);
             for (point, _) in catalogue.points.iter().rev() {
                 let Some(config) = &point.config else {
@@ -89,7 +95,8 @@ fn list(s: &Session) -> Result<Exit, Failure> {
                 return b"no configuration was captured yet\n  try: cairn config backup\n".to_vec();
             }
             table.render(style).into_bytes()
-        })?;
+        },
+    )?;
     Ok(Exit::Ok)
 }
 

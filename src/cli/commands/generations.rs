@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::Exit;
 use super::super::args::{Generations, KeepArgs};
 use super::super::failure::Failure;
+use super::super::out::Items;
 use super::super::session::Session;
 use super::keep::plan_json;
 use super::points::short;
@@ -57,7 +58,11 @@ fn list(s: &Session) -> Result<Exit, Failure> {
         .iter()
         .map(|b| json!({ "name": b.name.to_string_lossy(), "why": b.why }))
         .collect();
-    let value = json!({ "items": rows, "broken": broken, "fault": profile.fault });
+    let other = json!({ "broken": broken, "fault": profile.fault });
+    let value = Items {
+        items: &rows,
+        other,
+    };
     s.out.result("generations", value, |style| {
         if rows.is_empty() {
             return b"the profile has no generations\n".to_vec();

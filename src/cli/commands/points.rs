@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::Exit;
 use super::super::args::{Create, List, Mark, Show};
 use super::super::failure::Failure;
-use super::super::out::Out;
+use super::super::out::{Items, Out};
 use super::super::session::Session;
 use crate::engine::create::{self, Created, Request};
 use crate::engine::diff;
@@ -151,7 +151,10 @@ pub(super) fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
         .iter()
         .map(|(p, m)| Entry::new(p, m))
         .collect();
-    let value = json!({ "items": points, "damaged": damaged });
+    let value = Items {
+        items: &points,
+        other: json!({ "damaged": damaged }),
+    };
     s.out.result("points", value, |style| {
         if catalogue.points.is_empty() {
             return b"no restore points yet\n  try: cairn create\n".to_vec();
