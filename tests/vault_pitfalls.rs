@@ -49,6 +49,14 @@ fn naive_nodes(vault: &VaultDir, snapshot: &SnapshotFile) -> Vec<(std::path::Pat
         .collect()
 }
 
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn one_file(dir: &Path, text: &[u8]) -> std::path::PathBuf {
     let root = dir.join("src");
     fs::create_dir(&root).unwrap();
@@ -190,6 +198,8 @@ fn a_torn_file_is_never_kept() {
                 thread::sleep(Duration::from_millis(u64::from(version % 4) * 15));
             }
         });
+        // Also when an assertion fails: the scope waits for the writer.
+        let _stop = StopOnDrop(&stop);
         for _ in 0..25 {
             match vault.config().capture(&request(&root, "/r")) {
                 Ok(captured) => {
@@ -209,7 +219,6 @@ fn a_torn_file_is_never_kept() {
                 Err(other) => panic!("{other}"),
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(vault.config().snapshots().unwrap().good.len(), kept);
     eprintln!("kept {kept}, refused {refused}");

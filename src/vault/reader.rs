@@ -87,6 +87,11 @@ impl CheckedReader {
         }
     }
 
+    /// Whether a later change might leave the file's times as they are.
+    pub(crate) const fn is_young(&self) -> bool {
+        self.young
+    }
+
     fn changed(&self, what: &'static str) -> io::Error {
         self.log.fail(VaultError::Changed {
             path: self.disk.clone(),

@@ -257,3 +257,33 @@ fn a_full_disk_is_an_error_amid_many_packs() {
     assert_eq!(captured.files, 27);
     assert_eq!(repo.check(true).unwrap().problems, Vec::<String>::new());
 }
+
+/// A parent's file is taken over unread only if its times can be trusted.
+#[test]
+fn a_young_file_never_counts_as_unchanged() {
+    let scene = Scene::new();
+    let mut request = scene.request();
+    request.roots[0].disk = scene.file();
+    let stored = || {
+        let log = Arc::new(log::CaptureLog::new(OnUnreadable::Fail, true));
+        let plan = Arc::new(walk::WalkPlan::new(&request, None));
+        let walked = walk::Walker::new(plan, log).next().unwrap();
+        let real = std::os::unix::fs::MetadataExt::ctime_nsec(&walked.metadata);
+        let node = node::to_node(&walked).unwrap();
+        let walk::WalkedKind::File(reader) = walked.kind else {
+            panic!("no file")
+        };
+        (
+            reader.is_young(),
+            i64::from(node.meta.ctime.unwrap().subsec_nanosecond()) == real,
+        )
+    };
+    let young = || {
+        fs::write(scene.file(), "just now").unwrap();
+        stored()
+    };
+    // On a busy machine a file may be old before it is looked at.
+    assert!((0..100).any(|_| young() == (true, false)));
+    settle();
+    assert_eq!(stored(), (false, true));
+}
