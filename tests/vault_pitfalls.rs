@@ -49,6 +49,14 @@ fn naive_nodes(vault: &VaultDir, snapshot: &SnapshotFile) -> Vec<(std::path::Pat
         .collect()
 }
 
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn one_file(dir: &Path, text: &[u8]) -> std::path::PathBuf {
     let root = dir.join("src");
     fs::create_dir(&root).unwrap();
@@ -56,7 +64,7 @@ fn one_file(dir: &Path, text: &[u8]) -> std::path::PathBuf {
     root
 }
 
-/// Pitfall 1. Root may read everything, so it runs as nobody in a child.
+/// Root may read everything, so it runs as nobody in a child.
 #[test]
 fn unreadable_paths_are_never_dropped_silently() {
     if let Some(dir) = child_dir() {
@@ -141,7 +149,6 @@ fn unreadable_as_a_user(dir: &Path) {
     }
 }
 
-/// Pitfall 2.
 #[test]
 fn the_roots_own_metadata_is_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -163,7 +170,7 @@ fn the_roots_own_metadata_is_kept() {
     assert_eq!((node.meta.mode, node.meta.uid), (Some(0o755), None));
 }
 
-/// Pitfall 3. A writer rewrites the file over and over; every snapshot that is
+/// A writer rewrites the file over and over; every snapshot that is
 /// kept holds one of its versions, never a mixture.
 #[test]
 fn a_torn_file_is_never_kept() {
@@ -191,6 +198,8 @@ fn a_torn_file_is_never_kept() {
                 thread::sleep(Duration::from_millis(u64::from(version % 4) * 15));
             }
         });
+        // Also when an assertion fails: the scope waits for the writer.
+        let _stop = StopOnDrop(&stop);
         for _ in 0..25 {
             match vault.config().capture(&request(&root, "/r")) {
                 Ok(captured) => {
@@ -210,13 +219,11 @@ fn a_torn_file_is_never_kept() {
                 Err(other) => panic!("{other}"),
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(vault.config().snapshots().unwrap().good.len(), kept);
     eprintln!("kept {kept}, refused {refused}");
 }
 
-/// Pitfall 4.
 #[test]
 fn a_root_that_is_a_symlink_stays_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -254,7 +261,6 @@ fn first_file(entries: &[Entry]) -> &Entry {
         .unwrap()
 }
 
-/// Pitfall 7: packs.
 #[test]
 fn missing_and_corrupt_packs_are_errors_that_name_the_file() {
     for missing in [true, false] {
@@ -306,7 +312,6 @@ fn missing_and_corrupt_packs_are_errors_that_name_the_file() {
     }
 }
 
-/// Pitfall 7: the plain restore.
 #[test]
 fn the_plain_restore_panics_on_a_missing_pack() {
     let dir = tempfile::tempdir().unwrap();
@@ -338,7 +343,6 @@ fn the_plain_restore_panics_on_a_missing_pack() {
     assert!(restored.is_err(), "no panic any more: {restored:?}");
 }
 
-/// Pitfall 10.
 #[test]
 fn a_damaged_index_is_named_and_nothing_is_removed() {
     let dir = tempfile::tempdir().unwrap();
@@ -378,7 +382,6 @@ fn a_damaged_index_is_named_and_nothing_is_removed() {
     );
 }
 
-/// Pitfall 11.
 #[test]
 fn one_damaged_snapshot_does_not_hide_the_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -438,7 +441,6 @@ fn an_exchanged_snapshot_file_is_noticed() {
     );
 }
 
-/// Pitfall 13.
 #[test]
 fn leftovers_of_writers_are_ignored_and_pruned() {
     let dir = tempfile::tempdir().unwrap();
@@ -460,7 +462,7 @@ fn leftovers_of_writers_are_ignored_and_pruned() {
     assert!(!half.exists());
 }
 
-/// Pitfall 14: the umask is the process's, so this runs in children.
+/// The umask is the process's, so this runs in children.
 #[test]
 fn everything_is_private_under_any_umask() {
     if let Some(dir) = child_dir() {
@@ -511,7 +513,7 @@ fn everything_is_private_under_any_umask() {
     }
 }
 
-/// Pitfall 14: every file is synced before it gets its name, and every name is
+/// Every file is synced before it gets its name, and every name is
 /// synced before the capture returns.
 #[test]
 fn files_and_their_names_are_synced() {
@@ -569,7 +571,6 @@ fn files_and_their_names_are_synced() {
     }
 }
 
-/// Pitfall 14: the plain backend.
 #[test]
 fn the_plain_backend_is_open_to_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -593,7 +594,6 @@ fn the_plain_backend_is_open_to_others() {
     assert_ne!(mode & 0o7777, 0o600);
 }
 
-/// Pitfall 15.
 #[test]
 fn a_flipped_bit_is_found_by_reading_the_data() {
     let dir = tempfile::tempdir().unwrap();

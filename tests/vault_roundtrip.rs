@@ -307,7 +307,9 @@ fn a_parent_saves_reading_and_loses_nothing() {
 
     // A file of several chunks taken over unread: its digest is not known, but
     // can be computed, and equals that of a capture which reads everything.
-    fs::write(root.join("large"), noise(3 << 20, 9)).unwrap();
+    // A chunk has at most 8 MiB.
+    fs::write(root.join("large"), noise(9 << 20, 9)).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(60));
     let read = state.capture(&asked).unwrap();
     assert!(read.content_hash.is_some());
     asked.parent = Some(read.snapshot);

@@ -10,6 +10,7 @@
 //! at once: captures and reads share, [`Vault::prune`] is alone.
 #![allow(clippy::disallowed_methods)]
 
+mod attributes;
 mod capture;
 mod digest;
 mod durable;

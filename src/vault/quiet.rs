@@ -1,9 +1,9 @@
 //! Turns panics of the repository library into values.
 //!
-//! rustic_core 0.13 panics on missing or corrupt packs and on a full disk
-//! (`docs`: vault facts, 7). We catch the unwinding around our own calls and
-//! keep the panic hook quiet for them, while any other panic of the process is
-//! still printed by the hook that was there before.
+//! rustic_core 0.13 panics on missing or corrupt packs and on a full disk. We
+//! catch the unwinding around our own calls and keep the panic hook quiet for
+//! them, while any other panic of the process is still printed by the hook
+//! that was there before.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -22,6 +22,8 @@ static INSTALL: Once = Once::new();
 /// Message of the last panic on one of the library's own threads, whose
 /// payload does not reach us.
 static LAST: Mutex<Option<String>> = Mutex::new(None);
+/// What `std::thread::scope` says instead of it.
+const SCOPE_PANIC: &str = "a scoped thread panicked";
 
 /// Calls `work`; a panic in it, or on a thread it waits for, becomes `Err`
 /// with the message.
@@ -30,11 +32,13 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let _active = Active::enter();
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let own = message(payload.as_ref());
-        let threads = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match threads {
-            Some(cause) if cause != own => format!("{own}: {cause}"),
-            _ => own,
+        if own != SCOPE_PANIC {
+            return own;
         }
+        LAST.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .unwrap_or(own)
     })
 }
 
@@ -58,7 +62,10 @@ impl Drop for Active {
 fn install() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if ours(info) {
+        if guarded_thread() {
+            return;
+        }
+        if library_thread(info) {
             let text = message(info.payload());
             *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
         } else {
@@ -67,11 +74,13 @@ fn install() {
     }));
 }
 
-/// On a guarded thread, or in the library's code while a guarded call runs.
-fn ours(info: &PanicHookInfo<'_>) -> bool {
-    if DEPTH.try_with(Cell::get).unwrap_or(0) > 0 {
-        return true;
-    }
+/// Whether this thread is inside of [`guarded`].
+fn guarded_thread() -> bool {
+    DEPTH.try_with(Cell::get).unwrap_or(0) > 0
+}
+
+/// In the library's code, on a thread of its own, while a guarded call runs.
+fn library_thread(info: &PanicHookInfo<'_>) -> bool {
     let library = info.location().is_some_and(|place| {
         ["rustic_core", "pariter", "rayon"]
             .iter()

@@ -87,6 +87,11 @@ impl CheckedReader {
         }
     }
 
+    /// Whether a later change might leave the file's times as they are.
+    pub(crate) const fn is_young(&self) -> bool {
+        self.young
+    }
+
     fn changed(&self, what: &'static str) -> io::Error {
         self.log.fail(VaultError::Changed {
             path: self.disk.clone(),
@@ -165,5 +170,74 @@ impl Read for CheckedReader {
         }
         self.hasher.update(&buffer[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::vault::digest::{Line, LineKind};
+    use crate::vault::types::OnUnreadable;
+
+    /// Writes `change` amid reading 1,000 bytes; what the stamp says stays as
+    /// it was, as if the kernel's clock had not ticked.
+    fn read_over(young: bool, change: Option<u64>) -> (io::Result<usize>, Arc<CaptureLog>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, vec![b'x'; 1000]).unwrap();
+        let log = Arc::new(CaptureLog::new(OnUnreadable::Fail, false));
+        let line = Line {
+            path: "/f".into(),
+            kind: LineKind::File(None),
+            mode: 0,
+        };
+        let number = log.entry(line, 1000);
+        let file = File::open(&path).unwrap();
+        let metadata = file.metadata().unwrap();
+        let mut reader = CheckedReader::new(file, &metadata, path.clone(), number, log.clone());
+        assert!(reader.young, "it was written just now");
+        reader.read_exact(&mut [0; 500]).unwrap();
+        if let Some(at) = change {
+            let writer = File::options().write(true).open(&path).unwrap();
+            writer.write_all_at(b"torn", at).unwrap();
+        }
+        reader.young = young;
+        reader.before = Stamp::of(&fs::metadata(&path).unwrap());
+        (reader.read_to_end(&mut Vec::new()), log)
+    }
+
+    #[test]
+    fn a_young_file_is_read_twice() {
+        let (result, log) = read_over(true, Some(0));
+        assert!(result.is_err());
+        assert!(matches!(
+            log.take_failure(),
+            Some(VaultError::Changed { .. })
+        ));
+    }
+
+    #[test]
+    fn an_unchanged_file_is_read_to_its_end() {
+        let (result, log) = read_over(true, None);
+        assert_eq!(result.unwrap(), 500);
+        log.finish_walk();
+        assert_eq!(log.is_whole(), Ok(()));
+    }
+
+    #[test]
+    fn a_file_of_yesterday_is_not_young() {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let seconds = i64::try_from(now.as_secs()).unwrap();
+        let at = |seconds| Stamp {
+            size: 0,
+            mtime: (0, 0),
+            ctime: (seconds, 0),
+        };
+        assert!(!at(seconds - 86_400).is_young());
+        assert!(at(seconds + 5).is_young());
     }
 }

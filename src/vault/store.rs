@@ -266,3 +266,68 @@ pub(crate) fn parse_id(text: &str) -> Option<Id> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("repo"));
+        store.create().unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_temporary() {
+        let (_dir, store) = store();
+        let id = Id::new([1; 32]);
+        // A directory is in the way of the name.
+        fs::create_dir(store.path(FileType::Index, &id)).unwrap();
+        let error = store.write(FileType::Index, &id, &["x"]).unwrap_err();
+        assert_eq!(error.path, store.path(FileType::Index, &id));
+        assert!(store.leftovers().unwrap().is_empty());
+    }
+
+    #[test]
+    fn missing_directories_are_made_again() {
+        let (_dir, store) = store();
+        let id = Id::new([2; 32]);
+        fs::remove_dir_all(store.root().join("data/02")).unwrap();
+        fs::remove_dir(store.root().join("tmp")).unwrap();
+        store.write(FileType::Pack, &id, &["a", "bc"]).unwrap();
+        assert_eq!(store.read(FileType::Pack, &id).unwrap(), b"abc");
+        assert_eq!(store.read_range(FileType::Pack, &id, 1, 2).unwrap(), b"bc");
+        assert!(
+            store
+                .read_range(FileType::Pack, &id, 1, 3)
+                .unwrap_err()
+                .is_read()
+        );
+        assert_eq!(
+            store.list(FileType::Pack).unwrap(),
+            BTreeMap::from([(id, 3)])
+        );
+    }
+
+    #[test]
+    fn a_listing_that_fails_is_no_empty_listing() {
+        let (_dir, store) = store();
+        fs::remove_dir(store.root().join("index")).unwrap();
+        assert!(store.list(FileType::Index).is_err());
+    }
+
+    #[test]
+    fn only_full_ids_are_ids() {
+        assert!(parse_id(&"0f".repeat(32)).is_some());
+        for bad in [
+            "",
+            "latest",
+            "../config",
+            &"0F".repeat(32),
+            &"0f".repeat(31),
+        ] {
+            assert!(parse_id(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -204,3 +204,38 @@ impl View {
         *self.writes_left.lock().unwrap() = writes;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::error::VaultError;
+    use crate::vault::types::OnUnreadable;
+
+    #[test]
+    fn the_gate_lets_no_snapshot_of_a_failed_capture_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_owned());
+        store.create().unwrap();
+        let log = Arc::new(CaptureLog::new(OnUnreadable::Fail, false));
+        let view = View::gated(store.clone(), Arc::clone(&log));
+        let id = Id::new([7; 32]);
+        let write = |tpe| view.write_bytes(tpe, &id, false, vec![1].into());
+        log.finish_walk();
+        log.fail(VaultError::Changed {
+            path: "/f".into(),
+            what: "grew",
+        });
+        assert!(write(FileType::Pack).is_ok());
+        assert!(write(FileType::Snapshot).is_err());
+        assert!(store.list(FileType::Snapshot).unwrap().is_empty());
+        log.take_failure();
+        assert!(write(FileType::Snapshot).is_ok());
+        assert_eq!(
+            (
+                store.list(FileType::Snapshot).unwrap().len(),
+                view.written()
+            ),
+            (1, 2)
+        );
+    }
+}

@@ -4,23 +4,19 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat};
-use xattr::FileExt as _;
 
+use crate::vault::attributes;
 use crate::vault::digest::{Line, LineKind, bytes, sha};
 use crate::vault::error::VaultError;
 use crate::vault::log::CaptureLog;
 use crate::vault::reader::{CheckedReader, Stamp};
 use crate::vault::types::{CaptureRequest, CaptureRoot, Xattr};
-
-/// The file system keeps no extended attributes.
-const NO_XATTRS: rustix::io::Errno = rustix::io::Errno::OPNOTSUPP;
 
 /// One thing to store.
 #[derive(Debug)]
@@ -104,7 +100,7 @@ pub(crate) struct Walker {
 }
 
 /// Why an entry is not emitted.
-enum Stop {
+pub(crate) enum Stop {
     System(&'static str, io::Error),
     Changed(&'static str),
     Unsupported(String),
@@ -230,7 +226,7 @@ impl Walker {
             self.log.skip(place.logical.clone(), reason);
             return Err(Stop::LeftOut);
         };
-        let xattrs = named_xattrs(place)?;
+        let xattrs = attributes::of_name(place.parent, place.name)?;
         self.log.entry(line_of(place, line, &metadata), 0);
         Ok(Walked {
             logical: place.logical.clone(),
@@ -245,7 +241,7 @@ impl Walker {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let (file, metadata) = reopen(place, flags, seen)?;
-        let xattrs = open_xattrs(&file)?;
+        let xattrs = attributes::of_open(&file)?;
         let size = metadata.size();
         let number = self
             .log
@@ -268,7 +264,7 @@ impl Walker {
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let (dir, metadata) = reopen(place, flags, seen)?;
-        let xattrs = open_xattrs(&dir)?;
+        let xattrs = attributes::of_open(&dir)?;
         let names = list(&dir).map_err(system("list the directory"))?;
         self.log.entry(line_of(place, LineKind::Dir, &metadata), 0);
         self.stack.push(Frame {
@@ -394,42 +390,4 @@ fn line_of(place: &Place<'_>, kind: LineKind, metadata: &Metadata) -> Line {
         kind,
         mode: metadata.mode() & 0o7777,
     }
-}
-
-fn open_xattrs(file: &File) -> Result<Vec<Xattr>, Stop> {
-    collect_xattrs(|| file.list_xattr(), |name| file.get_xattr(name))
-}
-
-/// For what cannot be opened for reading. The path goes through our own
-/// descriptor of the parent, and the last component is not followed.
-fn named_xattrs(place: &Place<'_>) -> Result<Vec<Xattr>, Stop> {
-    let anchor = format!("/proc/self/fd/{}", place.parent.as_raw_fd());
-    let path = Path::new(&anchor).join(place.name);
-    collect_xattrs(|| xattr::list(&path), |name| xattr::get(&path, name))
-}
-
-fn collect_xattrs<N: Iterator<Item = OsString>>(
-    list: impl Fn() -> io::Result<N>,
-    get: impl Fn(&OsStr) -> io::Result<Option<Vec<u8>>>,
-) -> Result<Vec<Xattr>, Stop> {
-    let failed = |error| Stop::System("read the extended attributes", error);
-    let names = match list() {
-        Ok(names) => names,
-        Err(error) if error.raw_os_error() == Some(NO_XATTRS.raw_os_error()) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let mut xattrs = Vec::new();
-    for name in names {
-        let Some(value) = get(&name).map_err(failed)? else {
-            return Err(Stop::Changed("lost an extended attribute"));
-        };
-        let name = name.into_string().map_err(|name| {
-            Stop::Unsupported(format!("the attribute name {name:?} is not UTF-8"))
-        })?;
-        xattrs.push(Xattr { name, value });
-    }
-    xattrs.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(xattrs)
 }
