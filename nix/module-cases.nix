@@ -41,7 +41,7 @@
             keepWithin = "30d";
           };
         };
-        settings.note = "merged as it is";
+        settings.retention.points.keepTags = [ "release" ];
       };
     };
 

@@ -159,47 +159,24 @@ lib.mapAttrs' (
     )
   );
 
+  # The program's own tests read the same files.
   module-policy = check "module-policy" (
-    require "the policy is ${builtins.toJSON full.services.cairn.settings}" (
-      full.services.cairn.settings == {
-        version = 1;
-        note = "merged as it is";
-        stateDir = "/persist/cairn";
-        configPaths = [
-          "/etc/nixos"
-          "/home/alice/machines"
-        ];
-        points = {
-          hourly.schedule = "hourly";
-          before-work = {
-            schedule = "Mon..Fri 07:30";
-            reason = ''50% of "all" $work starts'';
-          };
-        };
-        retention = {
-          points = {
-            keepLast = 5;
-            keepHourly = 24;
-            keepDaily = 7;
-            keepWeekly = 4;
-            keepMonthly = 12;
-            keepYearly = 3;
-            keepWithin = "1m14d";
-            keepTags = [ ];
-            minAge = "12h";
-          };
-          # A rule that is not set is written as 0, not left to a default.
-          generations = {
-            keepLast = 3;
-            keepHourly = 0;
-            keepDaily = 0;
-            keepWeekly = 0;
-            keepMonthly = 0;
-            keepYearly = 0;
-            keepWithin = "30d";
-          };
-        };
-      }
+    firstOf (
+      map
+        (
+          name:
+          let
+            inherit ((evaluate self.nixosModules.default cases.good.${name}).config.services.cairn) settings;
+          in
+          require "the policy of ${name} is ${builtins.toJSON settings}" (
+            settings == lib.importJSON (../tests/fixtures + "/policy-${name}.json")
+          )
+        )
+        [
+          "minimal"
+          "full"
+          "nothing-by-the-clock"
+        ]
     )
   );
 

@@ -97,8 +97,8 @@ pub enum Command {
     Pin(Mark),
     /// Let the retention rules have a point again
     Unpin(Mark),
-    /// Remove restore points that no rule keeps
-    Prune(KeepArgs),
+    /// Remove restore points and generations that no rule keeps
+    Prune(Prune),
     /// The generations of the system profile
     #[command(subcommand)]
     Generations(Generations),
@@ -254,6 +254,26 @@ pub struct Mark {
     pub reason: Option<String>,
 }
 
+/// `prune`
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Only one kind
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub only: Option<Kind>,
+    /// Rules for restore points, instead of the policy's; generations are left alone then
+    #[command(flatten)]
+    pub keep: KeepArgs,
+}
+
+/// What can be pruned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Restore points
+    Points,
+    /// Generations of the profile
+    Generations,
+}
+
 /// Keep rules; with none, the policy's hold.
 #[derive(Debug, Args)]
 pub struct KeepArgs {
@@ -284,9 +304,38 @@ pub struct KeepArgs {
 }
 
 impl KeepArgs {
+    /// Whether no rule was given.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            keep_last,
+            keep_hourly,
+            keep_daily,
+            keep_weekly,
+            keep_monthly,
+            keep_yearly,
+            keep_within,
+            keep_tags,
+        } = self;
+        [
+            keep_last,
+            keep_hourly,
+            keep_daily,
+            keep_weekly,
+            keep_monthly,
+            keep_yearly,
+        ]
+        .iter()
+        .all(|n| n.is_none())
+            && keep_within.is_none()
+            && keep_tags.is_empty()
+    }
+
     /// The rules given, or the policy's when there are none.
     pub fn or(self, policy: &Keep) -> Keep {
-        let given = Keep {
+        if self.is_empty() {
+            return policy.clone();
+        }
+        Keep {
             keep_last: self.keep_last,
             keep_hourly: self.keep_hourly,
             keep_daily: self.keep_daily,
@@ -296,11 +345,6 @@ impl KeepArgs {
             keep_within: self.keep_within,
             min_age: None,
             keep_tags: self.keep_tags,
-        };
-        if given == Keep::default() {
-            policy.clone()
-        } else {
-            given
         }
     }
 }

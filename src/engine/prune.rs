@@ -1,8 +1,6 @@
 //! Letting old points go: plan, then document, roots and content, in that
 //! order, so that a crash leaves a point whole or gone.
 
-use chrono::{DateTime, Utc};
-
 use super::{Engine, EngineError, create};
 use crate::plan::prune::{self as planner, Item, Policy, Protection, PrunePlan};
 use crate::point::document::Trigger;
@@ -254,12 +252,12 @@ pub fn plan_generations(engine: &Engine<'_>, keep: &Keep) -> Result<PrunePlan, E
     )?)
 }
 
+/// Whether this user may delete generations of the profile.
+pub fn may_delete_generations(engine: &Engine<'_>) -> bool {
+    super::apply::writable(&engine.layout.profile_dir(engine.profile))
+}
+
 /// The generation number in a decision's key.
 pub fn generation_of(key: &str) -> u64 {
     key.parse().unwrap_or(0)
-}
-
-/// When each generation was made, for showing a plan.
-pub fn date_of(profile: &generations::Profile, number: u64) -> Option<DateTime<Utc>> {
-    profile.number(number).map(|g| g.date)
 }

@@ -166,15 +166,14 @@ fn clean(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
     let keep = args.or(&engine.policy.retention.generations);
     let plan = generations::plan_clean(&engine, &keep)?;
     let removed = plan.removed().count();
-    let name = |key: &str| format!("generation {}", generation_of(key));
     if s.dry_run() || removed == 0 {
         s.out.result("plan", plan_json(&plan), |style| {
-            render::plan::prune(&plan, name, style).into_bytes()
+            render::plan::prune(&plan, key_name, style).into_bytes()
         })?;
         return Ok(Exit::Ok);
     }
     s.out
-        .say(render::plan::prune(&plan, name, &s.out.style).trim_end())?;
+        .say(render::plan::prune(&plan, key_name, &s.out.style).trim_end())?;
     s.confirm(
         "generations clean",
         &format!("Delete {removed} generation(s)?"),
@@ -190,4 +189,9 @@ fn clean(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
         .into_bytes()
     })?;
     Ok(Exit::Ok)
+}
+
+/// How a generation is called in a prune plan.
+pub(crate) fn key_name(key: &str) -> String {
+    format!("generation {}", generation_of(key))
 }

@@ -3,69 +3,142 @@
 use serde_json::{Value, json};
 
 use super::super::Exit;
-use super::super::args::KeepArgs;
+use super::super::args::{Kind, Prune};
 use super::super::failure::Failure;
 use super::super::session::Session;
+use super::generations::key_name as generation_name;
 use super::points::short;
 use crate::engine::prune::{self, Pruned};
+use crate::engine::{EngineError, generations};
 use crate::plan::humane::bytes;
 use crate::plan::prune::PrunePlan;
 use crate::point::PointId;
 use crate::point::policy::Keep;
 use crate::render;
 
-/// `prune`
-pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
-    let engine = s.engine();
-    let keep = args.or(&engine.policy.retention.points);
-    let (_, plan) = prune::plan(&engine, &keep)?;
-    let removed = plan.removed().count();
-    if s.dry_run() {
-        s.out.result("plan", plan_json(&plan), |style| {
-            render::plan::prune(&plan, key_name, style).into_bytes()
-        })?;
-        return Ok(Exit::Ok);
-    }
-    if removed == 0 {
-        s.out
-            .result("pruned", json!({ "removed": [], "failed": [] }), |_| {
-                b"nothing to remove\n".to_vec()
-            })?;
-        return Ok(Exit::Ok);
-    }
-    s.out
-        .say(render::plan::prune(&plan, key_name, &s.out.style).trim_end())?;
-    s.confirm(
-        "prune",
-        &format!("Remove {removed} restore point(s) for good?"),
-    )?;
-    let (_, pruned) = prune::prune(&engine, &keep)?;
-    tell(s, &pruned)
+/// What goes, of each kind that was asked for.
+struct Plans {
+    points: Option<(Keep, PrunePlan)>,
+    generations: Option<(Keep, PrunePlan)>,
 }
 
-/// Prunes by the policy without asking: after a backup.
-pub(super) fn automatic(s: &Session, keep: &Keep) -> Result<Pruned, Failure> {
+/// `prune`
+pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
+    let plans = plan(s, args)?;
+    let count = |part: &Option<(Keep, PrunePlan)>| {
+        part.as_ref().map_or(0, |(_, plan)| plan.removed().count())
+    };
+    let (points, generations) = (count(&plans.points), count(&plans.generations));
+    if s.dry_run() || points + generations == 0 {
+        let value = json!({
+            "points": plans.points.as_ref().map(|(_, p)| plan_json(p)),
+            "generations": plans.generations.as_ref().map(|(_, p)| plan_json(p)),
+        });
+        s.out.result("plan", value, |style| {
+            if points + generations == 0 && !s.dry_run() {
+                return b"nothing to remove\n".to_vec();
+            }
+            plan_text(&plans, style).into_bytes()
+        })?;
+        // What a killed prune left is cleaned up even when nothing else goes.
+        if let Some((keep, _)) = plans.points.filter(|_| !s.dry_run()) {
+            prune::prune(&s.engine(), &keep)?;
+        }
+        return Ok(Exit::Ok);
+    }
+    s.out.say(plan_text(&plans, &s.out.style).trim_end())?;
+    let question = format!("Remove {points} restore point(s) and {generations} generation(s)?");
+    s.confirm("prune", &question)?;
+    carry_out(s, &plans)
+}
+
+fn plan(s: &Session, args: Prune) -> Result<Plans, Failure> {
+    let engine = s.engine();
+    // Rules given by hand are for points: generations go by the policy only.
+    let only = args.only.or(if args.keep.is_empty() {
+        None
+    } else {
+        Some(Kind::Points)
+    });
+    let wants = |kind| only.is_none_or(|only| only == kind);
+    let retention = &engine.policy.retention;
+    let points = if wants(Kind::Points) {
+        let keep = args.keep.or(&retention.points);
+        Some((keep.clone(), prune::plan(&engine, &keep)?.1))
+    } else {
+        None
+    };
+    let may = prune::may_delete_generations(&engine);
+    let generations = if wants(Kind::Generations) && (may || only.is_some()) {
+        let keep = retention.generations.clone();
+        Some((keep.clone(), prune::plan_generations(&engine, &keep)?))
+    } else {
+        None
+    };
+    Ok(Plans {
+        points,
+        generations,
+    })
+}
+
+fn plan_text(plans: &Plans, style: &render::Style) -> String {
+    let mut text = String::new();
+    if let Some((_, plan)) = &plans.points {
+        text.push_str(&render::plan::prune(plan, key_name, style));
+    }
+    if let Some((_, plan)) = &plans.generations {
+        text.push_str(&render::plan::prune(plan, generation_name, style));
+    }
+    text
+}
+
+fn carry_out(s: &Session, plans: &Plans) -> Result<Exit, Failure> {
+    let engine = s.engine();
+    let pruned = match &plans.points {
+        Some((keep, _)) => prune::prune(&engine, keep)?.1,
+        None => Pruned::default(),
+    };
+    let deleted = match &plans.generations {
+        Some((keep, _)) => generations::clean(&engine, keep)?.1,
+        None => Vec::new(),
+    };
+    tell(s, &pruned, &deleted)
+}
+
+/// Prunes points by the policy without asking: after a backup.
+pub(crate) fn automatic(s: &Session, keep: &Keep) -> Result<Pruned, EngineError> {
     Ok(prune::prune(&s.engine(), keep)?.1)
 }
 
-fn tell(s: &Session, pruned: &Pruned) -> Result<Exit, Failure> {
+fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> {
     let failed: Vec<Value> = pruned
         .failed
         .iter()
         .map(|(id, why)| json!({ "id": id, "why": why }))
         .collect();
     let value = json!({
-        "removed": pruned.removed, "failed": failed,
+        "removed": pruned.removed, "failed": failed, "generations": deleted,
         "vaultBytesBefore": pruned.vault.before, "vaultBytesAfter": pruned.vault.after,
     });
     s.out.result("pruned", value, |style| {
-        let mut text = format!(
-            "{} {} restore point(s); the vault went from {} to {}\n",
-            style.green("removed"),
-            pruned.removed.len(),
-            bytes(pruned.vault.before),
-            bytes(pruned.vault.after)
-        );
+        let mut text = String::new();
+        if !pruned.removed.is_empty() {
+            text.push_str(&format!(
+                "{} {} restore point(s); the vault went from {} to {}\n",
+                style.green("removed"),
+                pruned.removed.len(),
+                bytes(pruned.vault.before),
+                bytes(pruned.vault.after)
+            ));
+        }
+        if !deleted.is_empty() {
+            let numbers: Vec<String> = deleted.iter().map(u64::to_string).collect();
+            let numbers = numbers.join(", ");
+            text.push_str(&format!(
+                "{} generation(s) {numbers}\n",
+                style.green("removed")
+            ));
+        }
         for (id, why) in &pruned.failed {
             text.push_str(&format!("{} {}: {why}\n", style.red("failed"), short(*id)));
         }
@@ -84,6 +157,6 @@ fn key_name(key: &str) -> String {
 }
 
 /// A prune plan as `--json` prints it.
-pub(super) fn plan_json(plan: &PrunePlan) -> Value {
+pub(crate) fn plan_json(plan: &PrunePlan) -> Value {
     serde_json::to_value(plan).unwrap_or(Value::Null)
 }
