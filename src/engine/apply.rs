@@ -349,14 +349,16 @@ impl Work<'_> {
                 .any(|a| matches!(a, Action::RemoveDir(p) | Action::Remove(p) if p == dir))
         };
         for dir in path.ancestors().skip(1) {
-            let there = self.base.stat(dir)?;
-            let is_dir =
-                there.is_some_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory);
-            if is_dir && !goes(dir) {
+            if self.is_folder(dir)? && !goes(dir) {
                 return Ok(dir.to_owned());
             }
         }
         Ok(PathBuf::new())
+    }
+
+    fn is_folder(&self, path: &Path) -> Result<bool, EngineError> {
+        let there = self.base.stat(path)?;
+        Ok(there.is_some_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory))
     }
 
     fn put_in_place(&self, staged: &BTreeMap<PathBuf, PathBuf>) -> Result<(), EngineError> {
@@ -377,8 +379,8 @@ impl Work<'_> {
             fault::point("restore.file");
         }
         for dir in touched {
-            // A folder that was emptied may be gone by now.
-            if self.base.stat(dir)?.is_some() {
+            // A folder that was emptied may be gone by now, or be a file.
+            if self.is_folder(dir)? {
                 self.base.sync(dir)?;
             }
         }
