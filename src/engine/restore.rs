@@ -240,7 +240,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     };
     journal::store(engine.layout, &entry)?;
     fault::point("restore.journalled");
-    let restored = converge(engine, &lock, plan, undo)?;
+    let restored = converge(engine, &lock, plan, undo).map_err(EngineError::halfway)?;
     entry.state = State::Done;
     journal::store(engine.layout, &entry)?;
     Ok(restored)
