@@ -55,12 +55,22 @@ impl RootPlan {
     }
 }
 
+/// What to make of a named path that neither the point nor the disk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A person named it just now: it is a mistake.
+    MustBeThere,
+    /// It was there when the restore was planned: it is as it is to be.
+    MayBeGone,
+}
+
 /// Plans every root of a point's configuration.
 pub(super) fn plan(
     engine: &Engine<'_>,
     vault: &VaultDir,
     point: &Point,
     scope: &Scope,
+    named: Named,
 ) -> Result<Vec<RootPlan>, EngineError> {
     let short = || point.id.short_among([]);
     let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
@@ -83,7 +93,7 @@ pub(super) fn plan(
             plans.push(plan);
         }
     }
-    match unmatched.first() {
+    match unmatched.first().filter(|_| named == Named::MustBeThere) {
         Some(path) => Err(EngineError::NoSuchPath {
             point: short(),
             path: (*path).to_owned(),

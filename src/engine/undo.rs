@@ -36,7 +36,7 @@ pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, En
         ..entry.scope
     };
     let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
-    restore::plan_goal(engine, goal, &scope)
+    restore::plan_again(engine, goal, &scope)
 }
 
 fn by_id(engine: &Engine<'_>, id: crate::point::PointId) -> Result<Point, EngineError> {
@@ -71,7 +71,7 @@ pub fn plan_ending(engine: &Engine<'_>, way: Way) -> Result<(Entry, Plan), Engin
             restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?))
         }
     };
-    let plan = restore::plan_goal(engine, goal, &scope)?;
+    let plan = restore::plan_again(engine, goal, &scope)?;
     Ok((entry, plan))
 }
 
