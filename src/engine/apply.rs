@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
 
 use super::create::own_state;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, config};
 use crate::plan::tree_diff::{
     self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
 };
@@ -77,7 +77,7 @@ pub(super) fn plan(
         point: short(),
         what: "configuration",
     })?;
-    let entries = vault.config().entries(&config.snapshot)?;
+    let entries = config::stored(vault, config)?;
     let mut leave: Vec<PathBuf> = point
         .completeness
         .missing()

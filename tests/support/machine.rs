@@ -338,3 +338,8 @@ pub fn succeed(command: &mut Command) -> String {
 pub fn bytes(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
 }
+
+/// An id as messages show it.
+pub fn short(id: &str) -> String {
+    id.replace('-', "").chars().take(12).collect()
+}

@@ -9,6 +9,6 @@ mod skip;
 mod store;
 
 pub use listing::{Exact, contents, exact, same};
-pub use machine::{Machine, Run, bytes, succeed};
+pub use machine::{Machine, Run, bytes, short, succeed};
 pub use skip::{need, need_root};
 pub use store::System;

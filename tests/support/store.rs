@@ -41,6 +41,7 @@ pub fn nix(program: &str, home: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env("HOME", home)
+        .env("TZ", "UTC")
         .env("NIX_STATE_DIR", home.join("nix-state"))
         .env_remove("NIX_PATH")
         .env_remove("NIX_REMOTE")
