@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{Machine, System, contents, same};
+use support::{Machine, System, contents, same, short};
 
 const CHANGED: &str = "{ changed = true; }\n";
 
@@ -105,7 +105,7 @@ fn a_path_outside_is_refused_before_anything_changes() {
         return;
     };
     let before = machine.exact();
-    let show = format!("cairn show {}", &id[..8]);
+    let show = format!("cairn show {}", short(&id));
     for path in [
         "/etc/hostname",
         "/nowhere",
@@ -196,7 +196,7 @@ fn a_captured_file_is_printed_byte_for_byte() {
         .output()
         .unwrap();
     assert_eq!(output.stdout, odd);
-    let show = format!("cairn show {}", &id[..8]);
+    let show = format!("cairn show {}", short(&id));
     for path in ["/etc/nixos/none", "/etc/nixos", "/etc/hostname"] {
         machine.cairn(&["show", "latest", "--cat", path]).fails(
             1,
