@@ -11,14 +11,25 @@ mod session;
 
 use clap::Parser;
 
+use crate::point::selector::SelectError;
+use failure::Failure;
+
 pub use args::Cli;
 pub use exit::Exit;
+
+/// What names no restore point is told as such, not as wrong usage.
+fn not_a_point(error: &clap::Error) -> Option<SelectError> {
+    std::error::Error::source(error)?.downcast_ref().cloned()
+}
 
 /// Runs the program.
 pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(error) = not_a_point(&error) {
+                return Failure::from(error).report(std::env::args_os().any(|a| a == "--json"));
+            }
             // Help and version are no errors; clap knows where each belongs.
             let usage = error.use_stderr();
             let _ = error.print();

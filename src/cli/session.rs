@@ -48,8 +48,11 @@ impl Session {
     pub(super) fn open(global: Global) -> Result<Self, Failure> {
         let out = output(&global);
         let bare = Layout::new(&global.root, PathBuf::new());
-        let path = global.policy.clone().unwrap_or_else(|| bare.policy());
-        let policy = policy_file::load(&path)?.unwrap_or_default();
+        let policy = match &global.policy {
+            Some(named) => policy_file::load(named)?,
+            None => policy_file::find(&bare)?,
+        }
+        .unwrap_or_default();
         let chosen = global
             .state_dir
             .clone()

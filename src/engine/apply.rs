@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
 
 use super::create::own_state;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, config};
 use crate::plan::tree_diff::{
     self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
 };
@@ -55,19 +55,29 @@ impl RootPlan {
     }
 }
 
+/// What to make of a named path that neither the point nor the disk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A person named it just now: it is a mistake.
+    MustBeThere,
+    /// It was there when the restore was planned: it is as it is to be.
+    MayBeGone,
+}
+
 /// Plans every root of a point's configuration.
 pub(super) fn plan(
     engine: &Engine<'_>,
     vault: &VaultDir,
     point: &Point,
     scope: &Scope,
+    named: Named,
 ) -> Result<Vec<RootPlan>, EngineError> {
     let short = || point.id.short_among([]);
     let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
         point: short(),
         what: "configuration",
     })?;
-    let entries = vault.config().entries(&config.snapshot)?;
+    let entries = config::stored(vault, config)?;
     let mut leave: Vec<PathBuf> = point
         .completeness
         .missing()
@@ -83,7 +93,7 @@ pub(super) fn plan(
             plans.push(plan);
         }
     }
-    match unmatched.first() {
+    match unmatched.first().filter(|_| named == Named::MustBeThere) {
         Some(path) => Err(EngineError::NoSuchPath {
             point: short(),
             path: (*path).to_owned(),
@@ -349,14 +359,16 @@ impl Work<'_> {
                 .any(|a| matches!(a, Action::RemoveDir(p) | Action::Remove(p) if p == dir))
         };
         for dir in path.ancestors().skip(1) {
-            let there = self.base.stat(dir)?;
-            let is_dir =
-                there.is_some_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory);
-            if is_dir && !goes(dir) {
+            if self.is_folder(dir)? && !goes(dir) {
                 return Ok(dir.to_owned());
             }
         }
         Ok(PathBuf::new())
+    }
+
+    fn is_folder(&self, path: &Path) -> Result<bool, EngineError> {
+        let there = self.base.stat(path)?;
+        Ok(there.is_some_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory))
     }
 
     fn put_in_place(&self, staged: &BTreeMap<PathBuf, PathBuf>) -> Result<(), EngineError> {
@@ -377,8 +389,8 @@ impl Work<'_> {
             fault::point("restore.file");
         }
         for dir in touched {
-            // A folder that was emptied may be gone by now.
-            if self.base.stat(dir)?.is_some() {
+            // A folder that was emptied may be gone by now, or be a file.
+            if self.is_folder(dir)? {
                 self.base.sync(dir)?;
             }
         }

@@ -155,7 +155,11 @@ fn take(
     fault::point("create.captured");
     let config = match (sources, captured, roots) {
         (Some(sources), Some(captured), Some(roots)) => {
-            Some(config_part(sources, captured, roots, &mut missing))
+            let config = config_part(sources, roots, &mut missing);
+            Some(match captured {
+                Some(captured) => with_content(config, captured, &mut missing),
+                None => config,
+            })
         }
         _ => None,
     };
@@ -215,13 +219,18 @@ fn capture(
     sources: &Sources,
     id: PointId,
     time: DateTime<Utc>,
-) -> Result<Captured, EngineError> {
-    let present = sources.roots.iter().filter(|r| r.kind != RootKind::Absent);
+) -> Result<Option<Captured>, EngineError> {
+    let present = || sources.roots.iter().filter(|r| r.kind != RootKind::Absent);
+    // A machine that is deployed from elsewhere has no configuration of its
+    // own; a point of it is whole all the same.
+    if present().next().is_none() {
+        return Ok(None);
+    }
     let request = CaptureRequest {
         tag: id.to_string(),
         host: pointers::host(engine.layout),
         time,
-        roots: present
+        roots: present()
             .map(|r| CaptureRoot {
                 disk: engine.layout.real(&r.path),
                 logical: r.path.clone(),
@@ -233,7 +242,7 @@ fn capture(
         on_unreadable: OnUnreadable::Record,
         parent: None,
     };
-    Ok(vault.config().capture(&request)?)
+    Ok(Some(vault.config().capture(&request)?))
 }
 
 /// The state directory as a logical path, when it lies under the root: it
@@ -247,13 +256,19 @@ pub(super) fn own_state(engine: &Engine<'_>) -> Option<PathBuf> {
     Some(Path::new("/").join(inside))
 }
 
-fn config_part(
-    sources: Sources,
-    captured: Captured,
-    roots: Vec<ConfigRoot>,
-    missing: &mut Vec<Missing>,
-) -> Config {
+/// The configuration but for what the vault holds of it.
+fn config_part(sources: Sources, roots: Vec<ConfigRoot>, missing: &mut Vec<Missing>) -> Config {
     missing.extend(sources.missing);
+    Config {
+        roots,
+        followed: sources.followed.into_iter().map(BytePath).collect(),
+        unfollowed: sources.unfollowed,
+        ..Config::default()
+    }
+}
+
+/// The configuration with what was captured of it.
+fn with_content(config: Config, captured: Captured, missing: &mut Vec<Missing>) -> Config {
     missing.extend(captured.unreadable.into_iter().map(|u| Missing {
         what: BytePath(u.path),
         why: u.reason,
@@ -263,15 +278,13 @@ fn config_part(
         why: s.reason,
     }));
     Config {
-        roots,
         files: captured.files,
         bytes: captured.bytes,
         hash: captured.content_hash.unwrap_or_default(),
         tree: captured.tree,
         snapshot: captured.snapshot,
-        followed: sources.followed.into_iter().map(BytePath).collect(),
-        unfollowed: sources.unfollowed,
         excluded: captured.excluded.into_iter().map(BytePath).collect(),
+        ..config
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Engine, EngineError, apply};
+use super::{Engine, EngineError, apply, config, create};
 use crate::nix::closure;
 use crate::nix::store_path::StorePath;
 use crate::plan::comparison::{Diff, FileChange, SystemDiff};
@@ -59,7 +59,7 @@ pub fn diff(engine: &Engine<'_>, from: &End, to: &End) -> Result<Diff, EngineErr
     Ok(Diff {
         labels: (from.label(), to.label()),
         system: system(engine, from, to)?,
-        config: config(engine, &vault, from, to)?,
+        config: config_changes(engine, &vault, from, to)?,
         state: state(from, to),
     })
 }
@@ -153,11 +153,11 @@ fn roots_of(end: &End) -> Vec<&Path> {
 
 fn files<'a>(
     engine: &'a Engine<'a>,
-    vault: &'a VaultDir,
+    stored: &'a VaultDir,
     end: &End,
     roots: &[PathBuf],
 ) -> Result<Files<'a>, EngineError> {
-    let vault: &dyn Vault = vault.config();
+    let vault: &dyn Vault = stored.config();
     let relative = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
     let mut nodes = BTreeMap::new();
     let mut entries = None;
@@ -165,7 +165,7 @@ fn files<'a>(
         End::Point(point) => {
             let mut captured = BTreeMap::new();
             if let Some(config) = &point.config {
-                for entry in vault.entries(&config.snapshot)? {
+                for entry in config::stored(stored, config)? {
                     let path = relative(&entry.path);
                     if roots_of(end).iter().any(|r| entry.path.starts_with(r)) {
                         nodes.insert(path.clone(), apply::node_of(vault, &path, &entry)?);
@@ -176,10 +176,14 @@ fn files<'a>(
             entries = Some(captured);
         }
         End::Now => {
+            let own: Vec<PathBuf> = create::own_state(engine)
+                .map(|state| engine.layout.real(state))
+                .into_iter()
+                .collect();
             let leave = Leave {
                 names: EXCLUDED_NAMES,
                 prefixes: EXCLUDED_PREFIXES,
-                paths: &[],
+                paths: &own,
             };
             for root in roots {
                 let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;
@@ -196,7 +200,7 @@ fn files<'a>(
     })
 }
 
-fn config(
+fn config_changes(
     engine: &Engine<'_>,
     vault: &VaultDir,
     from: &End,
@@ -299,9 +303,7 @@ pub fn cat(
         what: "configuration",
     })?;
     let vault = engine.vault()?;
-    let entry = vault
-        .config()
-        .entries(&config.snapshot)?
+    let entry = config::stored(&vault, config)?
         .into_iter()
         .find(|e| e.path == path && matches!(e.kind, EntryKind::File { .. }))
         .ok_or(EngineError::NoSuchPath {

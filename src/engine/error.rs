@@ -104,6 +104,10 @@ pub enum EngineError {
         /// The point that undoes what was done.
         undo: String,
     },
+    /// A restore stopped part way: it is journalled, and can be ended either
+    /// way.
+    #[error("the restore stopped part way: {0}")]
+    Halfway(Box<EngineError>),
     /// A point that is protected was to be removed by name.
     #[error("restore point {point} is kept: {why}")]
     Protected {
@@ -118,11 +122,19 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// The same error of a restore that had begun to change things.
+    pub(super) fn halfway(self) -> Self {
+        match self {
+            Self::NotVerified(_) | Self::Switch { .. } => self,
+            other => Self::Halfway(Box::new(other)),
+        }
+    }
+
     /// What was left as it was, as the end of a sentence.
     pub fn untouched(&self) -> &'static str {
         match self {
             Self::Unfinished(_) => "nothing more was changed",
-            Self::NotVerified(_) | Self::Switch { .. } => {
+            Self::NotVerified(_) | Self::Switch { .. } | Self::Halfway(_) => {
                 "what was there before is in the restore point taken first"
             }
             Self::Run(_) => "restore points are unchanged",
@@ -149,7 +161,9 @@ impl EngineError {
             Self::NoGeneration { .. } => "cairn generations list".into(),
             Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
             Self::Protected { point, .. } => format!("cairn unpin {point}"),
-            Self::NotVerified(_) | Self::Switch { .. } => "cairn undo".into(),
+            // The restore has not ended: an undo would be refused.
+            Self::NotVerified(_) | Self::Switch { .. } => "cairn abort (or: cairn resume)".into(),
+            Self::Halfway(_) => "cairn resume (or: cairn abort)".into(),
             _ => "cairn status".into(),
         }
     }

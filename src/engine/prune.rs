@@ -159,7 +159,8 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
         if plan.removed().any(|key| key == point.id.to_string()) {
             match remove(engine, point) {
                 Ok(()) => {
-                    snapshots.extend(point.config.as_ref().map(|c| c.snapshot.clone()));
+                    let snapshot = point.config.as_ref().and_then(|c| c.snapshot());
+                    snapshots.extend(snapshot.map(str::to_owned));
                     pruned.removed.push(point.id);
                 }
                 Err(e) => pruned.failed.push((point.id, e.to_string())),

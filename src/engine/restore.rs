@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use super::apply::{self, RootPlan};
+use super::apply::{self, Named, RootPlan};
 use super::create::{self, Request};
 use super::{Engine, EngineError};
 use crate::nix::store_path::StorePath;
@@ -122,6 +122,24 @@ pub fn plan(engine: &Engine<'_>, selector: &Selector, scope: &Scope) -> Result<P
 /// # Errors
 /// As [`plan`].
 pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan, EngineError> {
+    plan_with(engine, goal, scope, Named::MustBeThere)
+}
+
+/// Plans what was planned before: named paths that are gone by now are done.
+pub(super) fn plan_again(
+    engine: &Engine<'_>,
+    goal: Goal,
+    scope: &Scope,
+) -> Result<Plan, EngineError> {
+    plan_with(engine, goal, scope, Named::MayBeGone)
+}
+
+fn plan_with(
+    engine: &Engine<'_>,
+    goal: Goal,
+    scope: &Scope,
+    named: Named,
+) -> Result<Plan, EngineError> {
     let mut warnings = Vec::new();
     let system = if scope.generation {
         Some(system_plan(engine, &goal, scope, &mut warnings)?)
@@ -129,7 +147,7 @@ pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan,
         None
     };
     let roots = match goal.point() {
-        Some(point) if scope.config => apply::plan(engine, &engine.vault()?, point, scope)?,
+        Some(point) if scope.config => apply::plan(engine, &engine.vault()?, point, scope, named)?,
         _ => Vec::new(),
     };
     if let Some(point) = goal.point().filter(|p| scope.config && !p.is_complete()) {
@@ -226,7 +244,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     fault::point("restore.undo-point");
     // The machine may have changed since the plan was shown; the undo point
     // holds it as it is now, and so must the plan.
-    let plan = plan_goal(engine, plan.goal, &plan.scope)?;
+    let plan = plan_again(engine, plan.goal, &plan.scope)?;
     let started = engine.clock.now();
     let mut entry = Entry {
         version: journal::VERSION,
@@ -240,7 +258,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     };
     journal::store(engine.layout, &entry)?;
     fault::point("restore.journalled");
-    let restored = converge(engine, &lock, plan, undo)?;
+    let restored = converge(engine, &lock, plan, undo).map_err(EngineError::halfway)?;
     entry.state = State::Done;
     journal::store(engine.layout, &entry)?;
     Ok(restored)
@@ -352,7 +370,7 @@ fn activate(engine: &Engine<'_>, system: &SystemPlan, undo: &Point) -> Result<bo
 /// Plans again: a restore that ended well leaves nothing to do.
 fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), EngineError> {
     if let Some(point) = plan.goal.point().filter(|_| plan.scope.config) {
-        let left: Vec<PathBuf> = apply::plan(engine, vault, point, &plan.scope)?
+        let left: Vec<PathBuf> = apply::plan(engine, vault, point, &plan.scope, Named::MayBeGone)?
             .iter()
             .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
             .collect();

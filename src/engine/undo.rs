@@ -24,15 +24,19 @@ fn reversible(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Entry,
 /// Plans the undo of the last restore, or of the one `selector` names.
 ///
 /// # Errors
-/// When there is none, or its undo point is gone.
+/// When there is none, its undo point is gone, or one is unfinished: that has
+/// to end first.
 pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, EngineError> {
+    if let Some(entry) = journal::unfinished(engine.layout)? {
+        return Err(EngineError::Unfinished(Box::new(entry)));
+    }
     let entry = reversible(engine, selector)?;
     let scope = Scope {
         keep_added: false,
         ..entry.scope
     };
     let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
-    restore::plan_goal(engine, goal, &scope)
+    restore::plan_again(engine, goal, &scope)
 }
 
 fn by_id(engine: &Engine<'_>, id: crate::point::PointId) -> Result<Point, EngineError> {
@@ -67,7 +71,7 @@ pub fn plan_ending(engine: &Engine<'_>, way: Way) -> Result<(Entry, Plan), Engin
             restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?))
         }
     };
-    let plan = restore::plan_goal(engine, goal, &scope)?;
+    let plan = restore::plan_again(engine, goal, &scope)?;
     Ok((entry, plan))
 }
 
@@ -81,7 +85,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
     let undo = by_id(engine, entry.undo_point)?;
-    let restored = restore::converge(engine, &lock, plan, undo)?;
+    let restored = restore::converge(engine, &lock, plan, undo).map_err(EngineError::halfway)?;
     entry.state = match way {
         Way::Resume => State::Done,
         Way::Abort => State::Aborted,

@@ -108,7 +108,7 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
         let stored: BTreeSet<&str> = snapshots.good.iter().map(|s| s.id.as_str()).collect();
         for (point, _) in &catalogue.points {
             if let Some(config) = &point.config
-                && !stored.contains(config.snapshot.as_str())
+                && config.snapshot().is_some_and(|id| !stored.contains(id))
             {
                 problem(
                     Some(point.id),

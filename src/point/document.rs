@@ -295,9 +295,10 @@ pub struct Config {
     /// SHA-256 over the sorted listing (path, kind, permissions, content): two
     /// points with the same hash hold the same configuration.
     pub hash: String,
-    /// Tree id in the vault.
+    /// Tree id in the vault; empty when nothing was there.
     pub tree: String,
-    /// Snapshot id in the vault.
+    /// Snapshot id in the vault; empty when nothing was there: see
+    /// [`Config::snapshot`].
     pub snapshot: String,
     /// Imports that led outside the roots and were captured too.
     #[serde(default)]
@@ -308,6 +309,13 @@ pub struct Config {
     /// Entries left out on purpose (`.git`).
     #[serde(default)]
     pub excluded: Vec<BytePath>,
+}
+
+impl Config {
+    /// The snapshot in the vault; `None` when no root was there to capture.
+    pub fn snapshot(&self) -> Option<&str> {
+        Some(self.snapshot.as_str()).filter(|id| !id.is_empty())
+    }
 }
 
 /// One captured root.

@@ -22,7 +22,7 @@ pub enum Selector {
 }
 
 /// Why a text names no point.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SelectError {
     /// Neither a prefix nor one of the words.
     #[error(

@@ -246,7 +246,8 @@ impl Search<'_> {
         };
         let text = String::from_utf8_lossy(&bytes);
         let scan = imports::scan(&text);
-        for error in scan.errors {
+        // A torn file has many errors of one cause.
+        if let Some(error) = scan.errors.into_iter().next() {
             self.unfollowed(
                 path,
                 line_number(error.line),
@@ -260,7 +261,7 @@ impl Search<'_> {
             let line = line_number(reference.line);
             match reference.kind {
                 RefKind::Search(text) => {
-                    self.unfollowed(path, line, &text, "a search path");
+                    self.unfollowed(path, line, &format!("<{text}>"), "a search path");
                 }
                 RefKind::Dynamic(text) => {
                     self.unfollowed(path, line, &text, "known only when evaluated");

@@ -92,7 +92,7 @@ pub fn observe(
         system.nixos_version = nixos_version;
         system.configuration_revision = configuration_revision;
     }
-    let machine_id = read_word(&layout.real("/etc/machine-id"));
+    let machine_id = read_word(layout, "/etc/machine-id");
     Ok(Observation {
         system,
         host: host(layout),
@@ -119,11 +119,14 @@ pub fn host(layout: &Layout) -> String {
             .to_string_lossy()
             .into_owned();
     }
-    read_word(&layout.real("/etc/hostname")).unwrap_or_else(|| "unknown".to_owned())
+    read_word(layout, "/etc/hostname").unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn read_word(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
+/// NixOS makes files in `/etc` links with absolute targets: they are followed
+/// inside the root.
+fn read_word(layout: &Layout, path: &str) -> Option<String> {
+    let real = layout.real(layout.resolve(Path::new(path)).ok()?);
+    let text = fs::read_to_string(real).ok()?;
     let word = text.trim();
     (!word.is_empty() && word.len() <= 255).then(|| word.to_owned())
 }

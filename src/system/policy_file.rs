@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::optional;
-use super::{At, IoError};
+use super::{At, IoError, Layout};
 use crate::point::Policy;
 use crate::point::policy::PolicyError;
 
@@ -24,19 +24,41 @@ pub enum LoadError {
     },
 }
 
-/// Reads a policy; `None` when there is no such file.
+/// The policy that stands for none at all.
+const NONE: &str = "/dev/null";
+
+/// Reads the policy of the machine; `None` when it has none. NixOS makes it a
+/// link with an absolute target, which is followed inside the root.
 ///
 /// # Errors
-/// A file that cannot be read or is no policy: defaults never stand in for a
-/// policy that was written.
-pub fn load(path: &Path) -> Result<Option<Policy>, LoadError> {
-    let Some(text) = optional(fs::read_to_string(path).at("read the policy", path))? else {
+/// A file that cannot be read or is no policy, and a link that leads nowhere:
+/// defaults never stand in for a policy that was written.
+pub fn find(layout: &Layout) -> Result<Option<Policy>, LoadError> {
+    let place = layout.policy();
+    if optional(fs::symlink_metadata(&place).at("look at", &place))?.is_none() {
         return Ok(None);
-    };
-    Policy::parse(&text)
-        .map(Some)
-        .map_err(|source| LoadError::Policy {
-            path: path.to_owned(),
-            source,
-        })
+    }
+    let logical = Path::new("/").join(place.strip_prefix(layout.root()).unwrap_or(&place));
+    let real = layout.real(layout.resolve(&logical)?);
+    let text = fs::read_to_string(&real).at("read the policy", &place)?;
+    parse(&text, &place).map(Some)
+}
+
+/// Reads the policy that was named; `/dev/null` stands for none.
+///
+/// # Errors
+/// A file that is not there, cannot be read or is no policy.
+pub fn load(path: &Path) -> Result<Option<Policy>, LoadError> {
+    if path == Path::new(NONE) {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(path).at("read the policy", path)?;
+    parse(&text, path).map(Some)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Policy, LoadError> {
+    Policy::parse(text).map_err(|source| LoadError::Policy {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -45,7 +45,11 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
 }
 
 fn backup(s: &Session, reason: String, no_prune: bool) -> Result<Exit, Failure> {
-    let created = create::create(&s.engine(), &Request::manual(reason))?;
+    let request = Request::manual(reason);
+    if s.dry_run() {
+        return points::preview(s, &request);
+    }
+    let created = create::create(&s.engine(), &request)?;
     let exit = points::tell_created(&s.out, &created, &Marks::default())?;
     if !no_prune {
         let pruned = keep::automatic(s, &s.engine().policy.retention.points)?;

@@ -100,7 +100,8 @@ pub(super) fn tell_recovery(out: &Out, created: &Created) {
     }
 }
 
-fn preview(s: &Session, request: &Request) -> Result<Exit, Failure> {
+/// Prints what a point would capture.
+pub(super) fn preview(s: &Session, request: &Request) -> Result<Exit, Failure> {
     let preview = create::preview(&s.engine(), request)?;
     let roots: Vec<_> = preview
         .roots

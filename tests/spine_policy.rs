@@ -1,0 +1,235 @@
+//! The policy file that the NixOS module writes.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+
+use support::{Machine, Run, exact, same};
+
+/// Runs the program with the root alone: state directory and policy are found.
+fn plain(machine: &Machine, args: &[&str]) -> Run {
+    let mut command = machine.program();
+    command
+        .arg("--root")
+        .arg(machine.root())
+        .args(args)
+        .output()
+        .unwrap()
+        .into()
+}
+
+fn policy(machine: &Machine, text: &str) {
+    machine.write("etc/cairn/policy.json", text);
+}
+
+#[test]
+fn the_configuration_is_what_the_policy_names() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    policy(
+        &machine,
+        r#"{ "version": 1, "configPaths": ["/etc/nixos/hardware.nix", "/srv/own"] }"#,
+    );
+    machine.write("srv/own/a.conf", "a\n");
+    let id = machine.create("named");
+    let roots = &machine.document(&id)["config"]["roots"];
+    let told: Vec<(&str, &str)> = roots
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["path"].as_str().unwrap(), r["kind"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("/etc/nixos/hardware.nix", "file"),
+            ("/srv/own", "directory")
+        ]
+    );
+    machine.write("srv/own/a.conf", "b\n");
+    machine.write("etc/nixos/hardware.nix", "{ changed = 1; }\n");
+    machine.write("etc/nixos/configuration.nix", "{ not = \"captured\"; }\n");
+    machine.ok(&["restore", "--only", "config", "--yes"]);
+    assert_eq!(machine.read("srv/own/a.conf"), "a\n");
+    assert_eq!(machine.read("etc/nixos/hardware.nix"), "{ }\n");
+    assert!(
+        machine
+            .read("etc/nixos/configuration.nix")
+            .contains("captured")
+    );
+}
+
+#[test]
+fn points_live_where_the_policy_says_unless_the_command_line_does() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let state = |run: Run| -> String {
+        run.ends(0).json()["status"]["stateDir"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let below = |path: &str| {
+        machine
+            .root()
+            .canonicalize()
+            .unwrap()
+            .join(path)
+            .display()
+            .to_string()
+    };
+    assert_eq!(
+        state(plain(&machine, &["--json", "status"])),
+        below("var/lib/cairn")
+    );
+    policy(&machine, r#"{ "stateDir": "/persist/cairn" }"#);
+    assert_eq!(
+        state(plain(&machine, &["--json", "status"])),
+        below("persist/cairn")
+    );
+    let variable = machine.home().join("variable");
+    let mut command = machine.program();
+    command
+        .env("CAIRN_STATE_DIR", &variable)
+        .arg("--root")
+        .arg(machine.root());
+    let run: Run = command.args(["--json", "status"]).output().unwrap().into();
+    assert_eq!(
+        state(run),
+        variable.canonicalize().unwrap().display().to_string()
+    );
+    assert_eq!(
+        state(machine.cairn(&["--json", "status"])),
+        machine.state().display().to_string()
+    );
+}
+
+#[test]
+fn retention_is_the_policys_unless_the_command_line_says_otherwise() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    policy(
+        &machine,
+        r#"{ "retention": { "points": { "keepLast": 2, "keepTags": ["precious"] } } }"#,
+    );
+    machine.ok(&["create", "--tag", "precious"]);
+    for _ in 0..3 {
+        machine.create("plain");
+    }
+    let gone = |args: &[&str]| -> usize {
+        let plan = machine.json(args)["plan"].clone();
+        let decisions = plan["decisions"].as_array().unwrap();
+        decisions.iter().filter(|d| d["keep"] == false).count()
+    };
+    assert_eq!(gone(&["prune", "-n"]), 1);
+    assert_eq!(gone(&["prune", "-n", "--keep-last", "1"]), 3);
+    // A backup prunes by it.
+    machine.ok(&["config", "backup", "--no-prune"]);
+    assert_eq!(machine.ids().len(), 5);
+    machine.ok(&["config", "backup"]);
+    assert_eq!(machine.ids().len(), 3);
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_is_an_error_that_names_what_is_wrong() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.create("before");
+    for (text, what) in [
+        (
+            r#"{ "retention": { "points": { "keepDayly": 7 } } }"#,
+            "keepDayly",
+        ),
+        (r#"{ "configPath": ["/etc/nixos"] }"#, "configPath"),
+        (
+            "{\n  \"retention\": {\n    \"points\": { \"keepLast\": \"seven\" }\n  }\n}",
+            "line 3",
+        ),
+        ("{ \"version\": 1", "line 1"),
+        ("", "line 1"),
+        (r#"{ "version": 99 }"#, "version 99"),
+        (
+            r#"{ "configPaths": ["etc/nixos"] }"#,
+            "'etc/nixos' is not an absolute path",
+        ),
+        ("not json", "line 1"),
+    ] {
+        policy(&machine, text);
+        let before = exact(&machine.state());
+        for args in [
+            &["create"][..],
+            &["list"],
+            &["prune", "--yes"],
+            &["restore", "--yes"],
+        ] {
+            let run = machine
+                .cairn(args)
+                .fails(1, what, "cairn --policy /dev/null");
+            assert!(run.err.contains("etc/cairn/policy.json"), "{}", run.err);
+        }
+        same(
+            &before,
+            &exact(&machine.state()),
+            "a policy that cannot be used",
+        );
+    }
+    // The way out that is named is one.
+    machine.ok(&["--policy", "/dev/null", "status"]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_an_error_and_never_the_defaults() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    // A folder cannot be read by anybody, root included.
+    fs::create_dir_all(machine.root().join("etc/cairn/policy.json")).unwrap();
+    machine
+        .cairn(&["create"])
+        .fails(1, "cannot read the policy", "cairn");
+    fs::remove_dir(machine.root().join("etc/cairn/policy.json")).unwrap();
+    machine.link("/nowhere/policy.json", "etc/cairn/policy.json");
+    machine
+        .cairn(&["create"])
+        .fails(1, "cannot read the policy", "cairn");
+    fs::remove_file(machine.root().join("etc/cairn/policy.json")).unwrap();
+    fs::write(
+        machine.root().join("etc/cairn/policy.json"),
+        b"{ \"stateDir\": \"/\xff\" }",
+    )
+    .unwrap();
+    machine
+        .cairn(&["create"])
+        .fails(1, "cannot read the policy", "cairn");
+    let named = machine.home().join("no-such-policy.json");
+    machine
+        .cairn(&["--policy", named.to_str().unwrap(), "create"])
+        .fails(1, "no-such-policy.json", "cairn");
+    assert!(!machine.state().join("points").exists());
+}
+
+#[test]
+fn links_of_nixos_in_etc_are_followed_inside_the_root() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let text = r#"{ "configPaths": ["/etc/nixos/hardware.nix"] }"#;
+    machine.write("etc/static/cairn/policy.json", text);
+    machine.link("/etc/static/cairn/policy.json", "etc/cairn/policy.json");
+    machine.write("etc/static/hostname", "rescued\n");
+    machine.link("/etc/static/hostname", "etc/hostname");
+    machine.write("persist/machine-id", "0123456789abcdef0123456789abcdef\n");
+    machine.link("../persist/machine-id", "etc/machine-id");
+    let document = machine.document(&machine.create("rescue"));
+    assert_eq!(document["host"], "rescued");
+    assert_eq!(document["machineId"], "0123456789abcdef0123456789abcdef");
+    assert_eq!(
+        document["config"]["roots"][0]["path"],
+        "/etc/nixos/hardware.nix"
+    );
+}

@@ -1,0 +1,14 @@
+//! A machine under a temporary root: a real Nix store with real profiles, a
+//! configuration, and the real program.
+#![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
+
+mod listing;
+mod machine;
+mod skip;
+mod store;
+
+pub use listing::{Exact, contents, exact, same};
+pub use machine::{Machine, Run, bytes, short, succeed};
+pub use skip::{need, need_root};
+pub use store::System;
