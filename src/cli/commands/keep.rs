@@ -27,6 +27,8 @@ pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     if removed == 0 {
+        // There may still be leftovers of a prune that was killed.
+        prune::tidy(&engine)?;
         s.out
             .result("pruned", json!({ "removed": [], "failed": [] }), |_| {
                 b"nothing to remove\n".to_vec()
