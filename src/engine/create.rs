@@ -343,6 +343,7 @@ fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<(), Eng
     if points::exists(engine.layout, id) {
         return Ok(points::end(engine.layout, id)?);
     }
+    points::remove(engine.layout, id)?;
     pins::unpin(engine.layout, id)?;
     let tag = id.to_string();
     let snapshots = vault.config().snapshots()?.good;
@@ -365,17 +366,18 @@ pub(super) fn clean_after_crash(engine: &Engine<'_>) -> Result<(), EngineError> 
         return Ok(());
     }
     match Lock::try_alone(engine.layout.state())? {
-        Some(lock) => clean_locked(engine, &lock),
+        Some(lock) => clean_locked(engine, &lock).map(|_| ()),
         None => Ok(()),
     }
 }
 
-/// Cleans away what dead processes left. Nobody else holds the lock.
-pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<(), EngineError> {
+/// Cleans away what dead processes left; gives whether there was anything.
+/// Nobody else holds the lock.
+pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<bool, EngineError> {
     points::sweep(engine.layout)?;
     let left = points::inflight(engine.layout)?;
     if left.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let Some(vault) = engine.existing_vault()? else {
         // Died before the vault was made: there is nothing to clean.
@@ -383,10 +385,10 @@ pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<(), Eng
             pins::unpin(engine.layout, id)?;
             points::end(engine.layout, id)?;
         }
-        return Ok(());
+        return Ok(true);
     };
     for id in left {
         discard(engine, &vault, id)?;
     }
-    Ok(())
+    Ok(true)
 }

@@ -150,7 +150,7 @@ fn needed_by_journal(engine: &Engine<'_>) -> Result<Vec<PointId>, EngineError> {
 /// cannot be removed is reported and does not stop the others.
 pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), EngineError> {
     let lock = engine.lock_to_change()?;
-    create::clean_locked(engine, &lock)?;
+    let cleaned = create::clean_locked(engine, &lock)?;
     fault::point("prune.locked");
     let (catalogue, plan) = plan(engine, keep)?;
     let mut pruned = Pruned::default();
@@ -168,10 +168,13 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
         }
     }
     fault::point("prune.documents-removed");
-    if pruned.removed.is_empty() {
+    // What an earlier prune left when it was killed takes space until now.
+    if pruned.removed.is_empty() && !cleaned {
         return Ok((plan, pruned));
     }
-    let vault = engine.vault()?;
+    let Some(vault) = engine.existing_vault()? else {
+        return end_all(engine, plan, pruned);
+    };
     let ids: Vec<&str> = snapshots.iter().map(String::as_str).collect();
     for (snapshot, error) in vault.config().forget(&ids).failed {
         let owner = catalogue
@@ -186,8 +189,34 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
     fault::point("prune.forgotten");
     pruned.vault = vault.config().prune()?;
     fault::point("prune.vault-pruned");
+    end_all(engine, plan, pruned)
+}
+
+/// Cleans away what dead processes left, and removes no point.
+///
+/// # Errors
+/// No lock; a restore that has not ended; a damaged vault.
+pub fn tidy(engine: &Engine<'_>) -> Result<(), EngineError> {
+    let lock = engine.lock_to_change()?;
+    if create::clean_locked(engine, &lock)?
+        && let Some(vault) = engine.existing_vault()?
+    {
+        vault.config().prune()?;
+    }
+    Ok(())
+}
+
+/// Takes the markers away of all that is wholly gone. What is not keeps its
+/// own, so that the next run tries again.
+fn end_all(
+    engine: &Engine<'_>,
+    plan: PrunePlan,
+    pruned: Pruned,
+) -> Result<(PrunePlan, Pruned), EngineError> {
     for id in &pruned.removed {
-        points::end(engine.layout, *id)?;
+        if !pruned.failed.iter().any(|(failed, _)| failed == id) {
+            points::end(engine.layout, *id)?;
+        }
     }
     Ok((plan, pruned))
 }
@@ -197,7 +226,7 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
 fn remove(engine: &Engine<'_>, point: &Point) -> Result<(), EngineError> {
     points::begin(engine.layout, point.id)?;
     points::remove(engine.layout, point.id)?;
-    fault::point("prune.document-removed");
+    fault::point("prune.marks-removed");
     pins::unpin(engine.layout, point.id)?;
     fault::point("prune.unpinned");
     Ok(())

@@ -20,6 +20,7 @@ pub const CREATE: &[&str] = &[
 pub const PRUNE: &[&str] = &[
     "prune.locked",
     "prune.document-removed",
+    "prune.marks-removed",
     "prune.unpinned",
     "prune.documents-removed",
     "prune.forgotten",

@@ -14,7 +14,7 @@ use std::thread;
 use rustix::fs::OFlags;
 
 use super::error::optional;
-use super::{At, IoError, Layout, durable};
+use super::{At, IoError, Layout, durable, fault};
 use crate::point::document::{DocumentError, MAX_BYTES};
 use crate::point::{Marks, Point, PointId, marks};
 
@@ -181,6 +181,7 @@ pub fn store(layout: &Layout, point: &Point) -> Result<(), StoreDocumentError> {
 /// When they cannot be removed.
 pub fn remove(layout: &Layout, id: PointId) -> Result<(), IoError> {
     durable::remove(&document_path(layout, id))?;
+    fault::point("prune.document-removed");
     durable::remove(&marks_path(layout, id))
 }
 

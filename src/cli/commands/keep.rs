@@ -29,22 +29,18 @@ pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
         part.as_ref().map_or(0, |(_, plan)| plan.removed().count())
     };
     let (points, generations) = (count(&plans.points), count(&plans.generations));
-    if s.dry_run() || points + generations == 0 {
+    if s.dry_run() {
         let value = json!({
             "points": plans.points.as_ref().map(|(_, p)| plan_json(p)),
             "generations": plans.generations.as_ref().map(|(_, p)| plan_json(p)),
         });
-        s.out.result("plan", value, |style| {
-            if points + generations == 0 && !s.dry_run() {
-                return b"nothing to remove\n".to_vec();
-            }
-            plan_text(&plans, style).into_bytes()
-        })?;
-        // What a killed prune left is cleaned up even when nothing else goes.
-        if let Some((keep, _)) = plans.points.filter(|_| !s.dry_run()) {
-            prune::prune(&s.engine(), &keep)?;
-        }
+        s.out.result("plan", value, |style| plan_text(&plans, style).into_bytes())?;
         return Ok(Exit::Ok);
+    }
+    if points + generations == 0 {
+        // There may still be leftovers of a prune that was killed.
+        prune::tidy(&s.engine())?;
+        return tell(s, &Pruned::default(), &[]);
     }
     s.out.say(plan_text(&plans, &s.out.style).trim_end())?;
     let question = format!("Remove {points} restore point(s) and {generations} generation(s)?");
@@ -122,6 +118,9 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> 
     });
     s.out.result("pruned", value, |style| {
         let mut text = String::new();
+        if pruned.removed.is_empty() && pruned.failed.is_empty() && deleted.is_empty() {
+            text.push_str("nothing to remove\n");
+        }
         if !pruned.removed.is_empty() {
             text.push_str(&format!(
                 "{} {} restore point(s); the vault went from {} to {}\n",
