@@ -38,7 +38,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
     /// Work on the system under DIR, such as a mounted disk
-    #[arg(long, global = true, value_name = "DIR", default_value = "/", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "CAIRN_ROOT", value_hint = ValueHint::DirPath)]
     pub root: PathBuf,
     /// Where restore points live [default: the policy's, else /var/lib/cairn under the root, else
     /// the user's data folder]

@@ -27,6 +27,9 @@ pub(super) enum Failure {
     /// A path could not be used.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// There is no machine to play on.
+    #[error(transparent)]
+    Demo(#[from] crate::system::demo::DemoError),
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -72,6 +75,7 @@ impl Failure {
             Self::Engine(e) => e.next(),
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
             Self::Usage(_) => "cairn --help".into(),
+            Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::Policy(_) => {
                 "cairn --policy /dev/null status (to go on with the defaults)".into()
             }
