@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Exit;
 use super::out::VERSION;
 use crate::engine::EngineError;
-use crate::point::selector::SelectError;
+use crate::point::selector::{SelectError, Selector};
 use crate::render::style::line;
 use crate::system::IoError;
 use crate::system::lock::LockError;
@@ -72,6 +72,11 @@ impl Failure {
 
     fn next(&self) -> String {
         match self {
+            Self::Engine(EngineError::Select(SelectError::NoSuch(selector))) => match selector {
+                Selector::Latest(_) => "cairn create".into(),
+                Selector::LatestGood(_) => "cairn list, then cairn mark-good ID".into(),
+                _ => "cairn list".into(),
+            },
             Self::Engine(e) => e.next(),
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
             Self::Usage(_) => "cairn --help".into(),

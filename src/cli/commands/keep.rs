@@ -13,6 +13,8 @@ use crate::plan::prune::PrunePlan;
 use crate::point::PointId;
 use crate::point::policy::Keep;
 use crate::render;
+use crate::render::Style;
+use crate::render::style::count;
 
 /// `prune`
 pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
@@ -21,9 +23,11 @@ pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
     let (_, plan) = prune::plan(&engine, &keep)?;
     let removed = plan.removed().count();
     if s.dry_run() {
-        s.out.result("plan", plan_json(&plan), |style| {
-            render::plan::prune(&plan, key_name, style).into_bytes()
-        })?;
+        s.out
+            .result("plan", plan_json(&plan), |style| match removed {
+                0 => nothing(&plan, key_name, style),
+                _ => render::plan::prune(&plan, key_name, style).into_bytes(),
+            })?;
         return Ok(Exit::Ok);
     }
     if removed == 0 {
@@ -37,7 +41,7 @@ pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
         .say(render::plan::prune(&plan, key_name, &s.out.style).trim_end())?;
     s.confirm(
         "prune",
-        &format!("Remove {removed} restore point(s) for good?"),
+        &format!("Remove {} for good?", count(removed, "restore point")),
     )?;
     let (_, pruned) = prune::prune(&engine, &keep)?;
     tell(s, &pruned)
@@ -46,6 +50,12 @@ pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
 /// Prunes by the policy without asking: after a backup.
 pub(super) fn automatic(s: &Session, keep: &Keep) -> Result<Pruned, Failure> {
     Ok(prune::prune(&s.engine(), keep)?.1)
+}
+
+/// A plan that removes nothing.
+pub(super) fn nothing(plan: &PrunePlan, name: impl Fn(&str) -> String, style: &Style) -> Vec<u8> {
+    let plan = render::plan::prune(plan, name, style);
+    format!("{plan}nothing to remove\n").into_bytes()
 }
 
 fn tell(s: &Session, pruned: &Pruned) -> Result<Exit, Failure> {
@@ -60,9 +70,9 @@ fn tell(s: &Session, pruned: &Pruned) -> Result<Exit, Failure> {
     });
     s.out.result("pruned", value, |style| {
         let mut text = format!(
-            "{} {} restore point(s); the vault went from {} to {}\n",
+            "{} {}; the vault went from {} to {}\n",
             style.green("removed"),
-            pruned.removed.len(),
+            count(pruned.removed.len(), "restore point"),
             bytes(pruned.vault.before),
             bytes(pruned.vault.after)
         );

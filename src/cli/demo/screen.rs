@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::super::failure::Failure;
 use super::super::out::Out;
 use crate::plan::humane::duration;
+use crate::render::style::wrap;
 use crate::system::demo::Machine;
 
 /// What a command prints is moved right by this.
@@ -114,19 +115,10 @@ impl<'o> Screen<'o> {
         text: &str,
         paint: impl Fn(&str) -> String,
     ) -> Result<(), Failure> {
-        let mut line = String::new();
-        for word in text.split(' ') {
-            let full = indent.len() + line.width() + 1 + word.width() > self.width;
-            if full && !line.is_empty() {
-                self.plain(&format!("{indent}{}", paint(&line)))?;
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
+        for line in wrap(text, self.width - indent.len()) {
+            self.plain(&format!("{indent}{}", paint(&line)))?;
         }
-        self.plain(&format!("{indent}{}", paint(&line)))
+        Ok(())
     }
 
     /// A line as it is.
