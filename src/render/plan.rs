@@ -26,9 +26,8 @@ pub fn system(plan: &SystemPlan, profile: &str, now: Option<u64>, style: &Style)
         .map(|a| format!(", then {}", a.action))
         .collect();
     format!(
-        "{} {moved}{then}\n{:14}{}\n",
+        "{} {moved}{then}\n  {}\n",
         style.bold("system       "),
-        "",
         style.dim(plan.boots.to_absolute_path())
     )
 }

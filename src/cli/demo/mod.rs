@@ -182,7 +182,7 @@ fn finish(
     match kept {
         Some(dir) => {
             screen.title("The machine is kept: go on playing", Some(took))?;
-            screen.plain(&format!("$ export PATH={dir}/bin:$PATH HOME={dir}/home"))?;
+            screen.plain(&format!("$ export PATH={dir}/bin:$PATH"))?;
             screen.plain("$ cairn status")?;
             screen.plain(&format!("$ chmod -R u+w {dir} && rm -r {dir}"))?;
         }

@@ -19,7 +19,7 @@ use crate::system::tree::{self, Leave};
 use crate::system::{At, IoError, Layout};
 
 /// Settings of the environment that would lead Nix or cairn elsewhere.
-const UNSET: &str = "NIX_REMOTE NIX_STORE_DIR NIX_STATE_DIR NIX_LOG_DIR NIX_CONF_DIR \
+const UNSET: &str = "NIX_STORE_DIR NIX_STATE_DIR NIX_LOG_DIR NIX_CONF_DIR \
      NIX_USER_CONF_FILES XDG_DATA_HOME XDG_STATE_HOME XDG_CACHE_HOME XDG_CONFIG_HOME CAIRN_FAULT";
 
 /// No network, and a store that belongs to us alone.
@@ -136,6 +136,7 @@ impl Machine {
             ("PATH".into(), path),
             ("HOME".into(), self.dir.join("home").into()),
             ("NIX_CONFIG".into(), NIX_CONFIG.into()),
+            ("NIX_REMOTE".into(), root.clone().into()),
             ("CAIRN_ROOT".into(), root.clone().into()),
             ("CAIRN_STATE_DIR".into(), state.clone().into()),
             (
