@@ -127,11 +127,9 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
     if let Some(profile) = &system.profile {
         put(
             "profile",
-            format!(
-                "{} {} → {}",
-                profile.name, profile.generation, profile.toplevel
-            ),
+            format!("{}, generation {}", profile.name, profile.generation),
         );
+        put("toplevel", profile.toplevel.to_absolute_path());
     }
     let pointers = [
         ("running", &system.current),

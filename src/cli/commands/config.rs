@@ -68,7 +68,8 @@ fn list(s: &Session) -> Result<Exit, Failure> {
         .collect();
     s.out
         .result("points", json!({ "items": entries }), |style| {
-            let mut table = Table::new(["ID", "TAKEN", "FILES", "SIZE", "HASH", "REASON"]);
+            let mut table =
+                Table::new(["ID", "TAKEN", "FILES", "SIZE", "HASH", "REASON"]).may_drop([4, 2]);
             for (point, _) in catalogue.points.iter().rev() {
                 let Some(config) = &point.config else {
                     continue;

@@ -89,7 +89,7 @@ fn status_text(status: &Status, style: &Style) -> String {
         Some(p) => put(
             &p.name,
             format!(
-                "{version}generation {} (of {})",
+                "{version}generation {} ({} in all)",
                 p.generation, status.generations
             ),
         ),

@@ -207,17 +207,24 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         if restored.activated {
             done.push("running".to_owned());
         }
+        if done.is_empty() {
+            done.push("nothing was left to do".to_owned());
+        }
         let kept = restored.undo.config.as_ref().map_or(0, |c| c.bytes);
         format!(
             "{} {}: {}\n{}\n",
             style.green("done"),
             style.cyan(restored.goal.label()),
             done.join(", "),
-            style.dim(format!(
-                "what was there before is in {} ({}); cairn undo brings it back",
-                super::points::short(restored.undo.id),
-                bytes(kept)
-            ))
+            style.dim(if verb == "abort" {
+                "everything is as it was before the restore".to_owned()
+            } else {
+                format!(
+                    "what was there before is in {} ({}); cairn undo brings it back",
+                    super::points::short(restored.undo.id),
+                    bytes(kept)
+                )
+            })
         )
         .into_bytes()
     })?;
