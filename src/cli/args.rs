@@ -14,13 +14,16 @@ use crate::point::policy::Keep;
     name = "cairn",
     version,
     propagate_version = true,
-    max_term_width = 100
+    max_term_width = 80,
+    arg_required_else_help = true
 )]
 #[command(after_help = "\
-Points are named by an id prefix, latest, latest~N, latest-good, booted or current.
+Points are named by the start of their id, latest, latest~N, latest-good,
+booted or current.
 
-Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no such point, 11 locked, 12 vault key,
-22 an interrupted restore must be resumed or aborted first, 130 interrupted or declined.")]
+Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no such point, 11 locked,
+12 vault key, 22 resume or abort an interrupted restore first, 130 interrupted
+or declined.")]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -38,14 +41,14 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
     /// Work on the system under DIR, such as a mounted disk
-    #[arg(long, global = true, value_name = "DIR", default_value = "/", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "CAIRN_ROOT", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub root: PathBuf,
     /// Where restore points live [default: the policy's, else /var/lib/cairn under the root, else
     /// the user's data folder]
-    #[arg(long, global = true, value_name = "DIR", env = "CAIRN_STATE_DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", env = "CAIRN_STATE_DIR", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub state_dir: Option<PathBuf>,
     /// The policy [default: /etc/cairn/policy.json under the root]
-    #[arg(long, global = true, value_name = "FILE", env = "CAIRN_POLICY", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, value_name = "FILE", env = "CAIRN_POLICY", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub policy: Option<PathBuf>,
     /// The Nix profile
     #[arg(long, global = true, value_name = "NAME", default_value = "system", value_parser = profile_name)]

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Exit;
 use super::out::VERSION;
 use crate::engine::EngineError;
-use crate::point::selector::SelectError;
+use crate::point::selector::{SelectError, Selector};
 use crate::render::style::line;
 use crate::system::IoError;
 use crate::system::lock::LockError;
@@ -27,6 +27,9 @@ pub(super) enum Failure {
     /// A path could not be used.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// There is no machine to play on.
+    #[error(transparent)]
+    Demo(#[from] crate::system::demo::DemoError),
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -74,9 +77,15 @@ impl Failure {
 
     fn next(&self) -> String {
         match self {
+            Self::Engine(EngineError::Select(SelectError::NoSuch(selector))) => match selector {
+                Selector::Latest(_) => "cairn create".into(),
+                Selector::LatestGood(_) => "cairn list, then cairn mark-good ID".into(),
+                _ => "cairn list".into(),
+            },
             Self::Engine(e) => e.next(),
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
             Self::Usage(_) => "cairn --help".into(),
+            Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::Policy(_) => {
                 "cairn --policy /dev/null status (to go on with the defaults)".into()
             }

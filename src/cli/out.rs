@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::render::Style;
+use crate::render::style::wrap;
 
 /// Version of everything `--json` prints.
 pub(super) const VERSION: u32 = 1;
@@ -82,8 +83,17 @@ impl Out {
 
     /// Warns on standard error, where results are not disturbed.
     pub(super) fn warn(&self, text: impl AsRef<str>) {
-        if !self.quiet {
-            eprintln!("{} {}", self.style.yellow("note:"), text.as_ref());
+        if self.quiet {
+            return;
+        }
+        let room = self
+            .style
+            .width
+            .map_or(usize::MAX, |width| width - width.min(6));
+        let mut head = self.style.yellow("note: ");
+        for line in wrap(text.as_ref(), room) {
+            eprintln!("{head}{line}");
+            head = " ".repeat(6);
         }
     }
 }

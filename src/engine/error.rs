@@ -86,7 +86,7 @@ pub enum EngineError {
         what: String,
     },
     /// No generation has this number.
-    #[error("profile {profile} has no usable generation {number}")]
+    #[error("profile {profile} has no usable {}", if *number == 0 { "generation".to_owned() } else { format!("generation {number}") })]
     NoGeneration {
         /// The profile.
         profile: String,

@@ -30,7 +30,7 @@ pub enum SelectError {
     )]
     Syntax(String),
     /// Nothing matches.
-    #[error("there is no restore point {0}")]
+    #[error("{}", missing(.0))]
     NoSuch(Selector),
     /// More than one id starts so.
     #[error("'{prefix}' is the start of {} restore points: {}", ids.len(), ids.join(", "))]
@@ -40,6 +40,19 @@ pub enum SelectError {
         /// Short forms of the candidates, at most five.
         ids: Vec<String>,
     },
+}
+
+/// What it is that no point is.
+fn missing(selector: &Selector) -> String {
+    match selector {
+        Selector::Latest(0) => "there is no restore point yet".to_owned(),
+        Selector::Latest(n) => format!("there are not {} restore points", n + 1),
+        Selector::LatestGood(0) => "no restore point is marked good".to_owned(),
+        Selector::LatestGood(n) => format!("there are not {} points marked good", n + 1),
+        Selector::Booted => "no restore point holds the booted system".to_owned(),
+        Selector::Current => "no restore point holds the running system".to_owned(),
+        Selector::Prefix(prefix) => format!("there is no restore point {prefix}"),
+    }
 }
 
 impl FromStr for Selector {

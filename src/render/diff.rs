@@ -129,7 +129,7 @@ fn packages(diff: &ClosureDiff, style: &Style) -> String {
         out.push_str(&format!(
             "  {} {}\n",
             style.green(text),
-            style.dim(bytes(package.size))
+            style.dim(format!("({})", bytes(package.size)))
         ));
     }
     for package in &diff.removed {
@@ -137,12 +137,15 @@ fn packages(diff: &ClosureDiff, style: &Style) -> String {
         out.push_str(&format!(
             "  {} {}\n",
             style.red(text),
-            style.dim(bytes(package.size))
+            style.dim(format!("({})", bytes(package.size)))
         ));
     }
     for p in &diff.changed {
         let (old, new) = (versions(&p.old_versions), versions(&p.new_versions));
-        let sizes = format!("{} → {}", bytes(p.old_size), bytes(p.new_size));
+        let sizes = match (bytes(p.old_size), bytes(p.new_size)) {
+            (old, new) if old == new => format!("({old})"),
+            (old, new) => format!("({old} → {new})"),
+        };
         let name = style.yellow(format!("~ {}", p.name));
         let versions = if old == new {
             old

@@ -10,11 +10,15 @@ use crate::point::BytePath;
 
 /// The system part of a restore.
 pub fn system(plan: &SystemPlan, profile: &str, now: Option<u64>, style: &Style) -> String {
-    let from = now.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let from = now.map_or_else(|| "no generation".to_owned(), |n| format!("generation {n}"));
+    let name = match profile {
+        "system" => String::new(),
+        other => format!("{other} "),
+    };
     let moved = match plan.profile {
-        ProfileMove::Stay => format!("{profile} stays at generation {from}"),
-        ProfileMove::SwitchGeneration(to) => format!("{profile} generation {from} → {to}"),
-        ProfileMove::Set => format!("{profile} generation {from} → a new one, its link is gone"),
+        ProfileMove::Stay => format!("{name}{from} stays"),
+        ProfileMove::SwitchGeneration(to) => format!("{name}{from} → {to}"),
+        ProfileMove::Set => format!("{name}{from} → a new one: the old number is gone"),
     };
     let then: String = plan
         .activations
@@ -22,9 +26,8 @@ pub fn system(plan: &SystemPlan, profile: &str, now: Option<u64>, style: &Style)
         .map(|a| format!(", then {}", a.action))
         .collect();
     format!(
-        "{} {moved}{then}\n{:14}{}\n",
+        "{} {moved}{then}\n  {}\n",
         style.bold("system       "),
-        "",
         style.dim(plan.boots.to_absolute_path())
     )
 }

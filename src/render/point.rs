@@ -1,7 +1,7 @@
 //! Restore points as text.
 
 use super::Style;
-use super::style::{date, line};
+use super::style::{count, date, line, wrap};
 use super::table::{Cell, Table};
 use crate::plan::humane::bytes;
 use crate::point::document::{Config, System};
@@ -13,7 +13,8 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
     let ids: Vec<PointId> = points.iter().map(|(p, _)| p.id).collect();
     let mut table = Table::new([
         "ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "MARKS", "REASON",
-    ]);
+    ])
+    .may_drop([4, 2]);
     for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
         let paint: fn(&Style, &str) -> String = if marks.is_bad() || !point.is_complete() {
             |s, t| s.yellow(t)
@@ -48,7 +49,8 @@ fn system_word(system: &System) -> String {
     }
 }
 
-fn config_word(config: &Config) -> String {
+/// A captured configuration in two words: "4 files, 331 B".
+pub fn config_word(config: &Config) -> String {
     let plural = if config.files == 1 { "file" } else { "files" };
     format!("{} {plural}, {}", config.files, bytes(config.bytes))
 }
@@ -74,7 +76,7 @@ pub fn show(point: &Point, marks: &Marks, verbose: bool, style: &Style) -> Strin
         "{} {}\n{}\n\n",
         style.bold("restore point"),
         style.cyan(point.id),
-        line(&point.reason)
+        wrap(&line(&point.reason), style.width.unwrap_or(usize::MAX)).join("\n")
     );
     let mut put = |name: &str, value: String| {
         out.push_str(&format!("{} {value}\n", style.dim(format!("{name:<15}"))));
@@ -125,11 +127,9 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
     if let Some(profile) = &system.profile {
         put(
             "profile",
-            format!(
-                "{} {} → {}",
-                profile.name, profile.generation, profile.toplevel
-            ),
+            format!("{}, generation {}", profile.name, profile.generation),
         );
+        put("toplevel", profile.toplevel.to_absolute_path());
     }
     let pointers = [
         ("running", &system.current),
@@ -212,7 +212,10 @@ fn config_part(config: &Config, verbose: bool, put: &mut impl FnMut(&str, String
     } else if !config.unfollowed.is_empty() {
         put(
             "not followed",
-            format!("{} import(s), shown with -v", config.unfollowed.len()),
+            format!(
+                "{}, shown with -v",
+                count(config.unfollowed.len(), "import")
+            ),
         );
     }
 }

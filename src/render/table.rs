@@ -9,7 +9,11 @@ use super::Style;
 pub struct Table {
     head: Vec<String>,
     rows: Vec<Vec<Cell>>,
+    droppable: Vec<usize>,
 }
+
+/// Columns the last one needs before others are dropped for it.
+const ROOM: usize = 20;
 
 /// One cell: its text, and how it is coloured.
 #[derive(Debug)]
@@ -43,7 +47,15 @@ impl Table {
         Self {
             head: head.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
+            droppable: Vec::new(),
         }
+    }
+
+    /// Columns that may go, first to last, where the last column has no room.
+    #[must_use]
+    pub fn may_drop(mut self, columns: impl IntoIterator<Item = usize>) -> Self {
+        self.droppable = columns.into_iter().collect();
+        self
     }
 
     /// Adds a row.
@@ -51,10 +63,30 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// The columns worth showing at this width: none that is empty, and none
+    /// that leaves the last too little room.
+    fn shown(&self, widths: &[usize], style: &Style) -> Vec<usize> {
+        let filled = |c: &usize| {
+            let mut cells = self.rows.iter().filter_map(|r| r.get(*c));
+            *c == 0 || cells.any(|cell| !cell.text.is_empty())
+        };
+        let mut shown: Vec<usize> = (0..widths.len()).filter(filled).collect();
+        let Some(width) = style.width else {
+            return shown;
+        };
+        for drop in &self.droppable {
+            let before: usize = shown.iter().rev().skip(1).map(|c| widths[*c] + 2).sum();
+            let wanted = shown.last().map_or(0, |c| widths[*c]).min(ROOM);
+            if before + wanted > width {
+                shown.retain(|c| c != drop);
+            }
+        }
+        shown
+    }
+
     /// The table as text, with a final newline.
     pub fn render(&self, style: &Style) -> String {
-        let columns = self.head.len();
-        let widths: Vec<usize> = (0..columns)
+        let widths: Vec<usize> = (0..self.head.len())
             .map(|c| {
                 let cells = self
                     .rows
@@ -64,7 +96,8 @@ impl Table {
                 cells.chain([self.head[c].width()]).max().unwrap_or(0)
             })
             .collect();
-        let before: usize = widths.iter().rev().skip(1).map(|w| w + 2).sum();
+        let shown = self.shown(&widths, style);
+        let before: usize = shown.iter().rev().skip(1).map(|c| widths[*c] + 2).sum();
         let room = style.width.map(|w| w.saturating_sub(before).max(8));
         let mut out = String::new();
         let head: Vec<Cell> = self
@@ -74,7 +107,10 @@ impl Table {
             .collect();
         for row in std::iter::once(&head).chain(&self.rows) {
             for (c, cell) in row.iter().enumerate() {
-                let last = c + 1 == columns;
+                if !shown.contains(&c) {
+                    continue;
+                }
+                let last = Some(&c) == shown.last();
                 let text = match room {
                     Some(room) if last => cut(&cell.text, room),
                     _ => cell.text.clone(),
@@ -133,6 +169,21 @@ mod tests {
             table.render(&style(20)),
             "ID     REASON\né1     short\n12345  a very long …\n"
         );
+    }
+
+    #[test]
+    fn empty_columns_and_those_in_the_way_are_left_out() {
+        let mut table = Table::new(["ID", "MARKS", "SIZE", "REASON"]).may_drop([2]);
+        table.row(vec![
+            "1".into(),
+            "".into(),
+            "1234 B".into(),
+            "to see why".into(),
+        ]);
+        let text = |width| table.render(&style(width));
+        assert_eq!(text(40), "ID  SIZE    REASON\n1   1234 B  to see why\n");
+        assert_eq!(text(16), "ID  REASON\n1   to see why\n");
+        assert_eq!(text(12), "ID  REASON\n1   to see…\n");
     }
 
     #[test]

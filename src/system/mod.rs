@@ -8,6 +8,7 @@
 
 pub mod beneath;
 pub mod clock;
+pub mod demo;
 pub mod durable;
 pub mod error;
 pub mod fault;

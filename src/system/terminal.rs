@@ -7,17 +7,21 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Whether output goes to a terminal that wants colour.
+/// Whether output wants colour: when it goes to a terminal that has it, or
+/// `CLICOLOR_FORCE` is set. `NO_COLOR` says no to both.
 pub fn wants_colour() -> bool {
-    io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+    let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    let forced = set("CLICOLOR_FORCE") && std::env::var_os("CLICOLOR_FORCE") != Some("0".into());
+    let able =
+        io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    !set("NO_COLOR") && (forced || able)
 }
 
-/// Columns of the terminal; `None` when output goes elsewhere.
+/// Columns of the terminal; where output goes elsewhere, those that `COLUMNS`
+/// says, if it is exported.
 pub fn width() -> Option<usize> {
     if !io::stdout().is_terminal() {
-        return None;
+        return std::env::var("COLUMNS").ok()?.parse().ok();
     }
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))

@@ -14,7 +14,7 @@ use crate::engine::create::{self, Request};
 use crate::plan::humane::bytes;
 use crate::point::{BytePath, Marks, Selector};
 use crate::render::Style;
-use crate::render::style::{date, line};
+use crate::render::style::{count, date, line};
 use crate::render::table::{Cell, Table};
 use crate::vault::EntryKind;
 
@@ -54,8 +54,10 @@ fn backup(s: &Session, reason: String, no_prune: bool) -> Result<Exit, Failure> 
     if !no_prune {
         let pruned = keep::automatic(s, &s.engine().policy.retention.points)?;
         if !pruned.removed.is_empty() {
-            s.out
-                .say(format!("{} old point(s) removed", pruned.removed.len()))?;
+            s.out.say(format!(
+                "{} removed",
+                count(pruned.removed.len(), "old point")
+            ))?;
         }
     }
     Ok(exit)
@@ -76,7 +78,8 @@ fn list(s: &Session) -> Result<Exit, Failure> {
             other: json!({}),
         },
         |style| {
-            let mut table = Table::new(["ID", "TAKEN", "FILES", "SIZE", "HASH", "REASON"]);
+            let mut table =
+                Table::new(["ID", "TAKEN", "FILES", "SIZE", "HASH", "REASON"]).may_drop([4, 2]);
             for (point, _) in catalogue.points.iter().rev() {
                 let Some(config) = &point.config else {
                     continue;

@@ -7,7 +7,7 @@ use super::super::args::{Generations, KeepArgs};
 use super::super::failure::Failure;
 use super::super::out::Items;
 use super::super::session::Session;
-use super::keep::plan_json;
+use super::keep::{nothing, plan_json};
 use super::points::short;
 use super::restore::carry_out;
 use crate::engine::generations::{self, Details, Listing, Row};
@@ -15,7 +15,7 @@ use crate::engine::prune::generation_of;
 use crate::plan::humane::bytes;
 use crate::render;
 use crate::render::Style;
-use crate::render::style::{date, line};
+use crate::render::style::{count, date, line};
 use crate::render::table::{Cell, Table};
 use crate::system::journal::Scope;
 
@@ -167,16 +167,18 @@ fn clean(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
     let plan = generations::plan_clean(&engine, &keep)?;
     let removed = plan.removed().count();
     if s.dry_run() || removed == 0 {
-        s.out.result("plan", plan_json(&plan), |style| {
-            render::plan::prune(&plan, key_name, style).into_bytes()
-        })?;
+        s.out
+            .result("plan", plan_json(&plan), |style| match removed {
+                0 => nothing(&plan, key_name, style),
+                _ => render::plan::prune(&plan, key_name, style).into_bytes(),
+            })?;
         return Ok(Exit::Ok);
     }
     s.out
         .say(render::plan::prune(&plan, key_name, &s.out.style).trim_end())?;
     s.confirm(
         "generations clean",
-        &format!("Delete {removed} generation(s)?"),
+        &format!("Delete {}?", count(removed, "generation")),
     )?;
     let (_, numbers) = generations::clean(&engine, &keep)?;
     s.out.result("deleted", &numbers, |style| {

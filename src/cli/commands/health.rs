@@ -9,7 +9,7 @@ use crate::engine::status::{self, Brief, Status};
 use crate::engine::verify::{self, Report};
 use crate::plan::humane::bytes;
 use crate::render::Style;
-use crate::render::style::line;
+use crate::render::style::{count, line};
 
 /// `verify`
 pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
@@ -42,7 +42,7 @@ fn report_text(report: &Report, style: &Style) -> String {
     }
     let verdict = match report.problems.len() {
         0 => style.green("all is well"),
-        n => style.red(format!("{n} problem(s)")),
+        n => style.red(count(n, "problem")),
     };
     let depth = if report.read_data {
         ", every byte read"
@@ -50,8 +50,9 @@ fn report_text(report: &Report, style: &Style) -> String {
         ""
     };
     out.push_str(&format!(
-        "{verdict}: {} restore point(s), {} snapshot(s){depth}\n",
-        report.points, report.snapshots
+        "{verdict}: {}, {}{depth}\n",
+        count(report.points, "restore point"),
+        count(report.snapshots, "snapshot")
     ));
     out
 }
@@ -82,14 +83,14 @@ fn status_text(status: &Status, style: &Style) -> String {
     let version = system
         .nixos_version
         .as_deref()
-        .map(line)
+        .map(|version| format!("NixOS {}, ", line(version)))
         .unwrap_or_default();
     match &system.profile {
         Some(p) => put(
-            "system",
+            &p.name,
             format!(
-                "{} {} of {} {version}",
-                p.name, p.generation, status.generations
+                "{version}generation {} ({} in all)",
+                p.generation, status.generations
             ),
         ),
         None => put(
@@ -111,10 +112,10 @@ fn status_text(status: &Status, style: &Style) -> String {
     );
     let brief = |b: &Brief| {
         format!(
-            "{} {}, {}",
+            "{} · {} · {}",
             style.cyan(short(b.id)),
-            line(&b.reason),
-            style.when(b.created)
+            style.when(b.created),
+            style.fit(46, &line(&b.reason))
         )
     };
     put(
@@ -136,7 +137,10 @@ fn status_text(status: &Status, style: &Style) -> String {
         match status.config_changes {
             None => "never captured".to_owned(),
             Some(0) => "as in the latest point".to_owned(),
-            Some(n) => style.yellow(format!("{n} path(s) changed since the latest point")),
+            Some(n) => style.yellow(format!(
+                "{} changed since the latest point",
+                count(n, "path")
+            )),
         },
     );
     put("vault", bytes(status.vault_bytes));

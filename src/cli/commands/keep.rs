@@ -15,6 +15,8 @@ use crate::plan::prune::PrunePlan;
 use crate::point::PointId;
 use crate::point::policy::Keep;
 use crate::render;
+use crate::render::Style;
+use crate::render::style::count;
 
 /// What goes, of each kind that was asked for.
 struct Plans {
@@ -25,16 +27,23 @@ struct Plans {
 /// `prune`
 pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
     let plans = plan(s, args)?;
-    let count = |part: &Option<(Keep, PrunePlan)>| {
+    let removed = |part: &Option<(Keep, PrunePlan)>| {
         part.as_ref().map_or(0, |(_, plan)| plan.removed().count())
     };
-    let (points, generations) = (count(&plans.points), count(&plans.generations));
+    let (points, generations) = (removed(&plans.points), removed(&plans.generations));
     if s.dry_run() {
         let value = json!({
             "points": plans.points.as_ref().map(|(_, p)| plan_json(p)),
             "generations": plans.generations.as_ref().map(|(_, p)| plan_json(p)),
         });
-        s.out.result("plan", value, |style| plan_text(&plans, style).into_bytes())?;
+        s.out.result("plan", value, |style| {
+            let nothing = if points + generations == 0 {
+                "nothing to remove\n"
+            } else {
+                ""
+            };
+            format!("{}{nothing}", plan_text(&plans, style)).into_bytes()
+        })?;
         return Ok(Exit::Ok);
     }
     if points + generations == 0 {
@@ -43,7 +52,11 @@ pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
         return tell(s, &Pruned::default(), &[]);
     }
     s.out.say(plan_text(&plans, &s.out.style).trim_end())?;
-    let question = format!("Remove {points} restore point(s) and {generations} generation(s)?");
+    let question = format!(
+        "Remove {} and {} for good?",
+        count(points, "restore point"),
+        count(generations, "generation")
+    );
     s.confirm("prune", &question)?;
     carry_out(s, &plans)
 }
@@ -77,7 +90,7 @@ fn plan(s: &Session, args: Prune) -> Result<Plans, Failure> {
     })
 }
 
-fn plan_text(plans: &Plans, style: &render::Style) -> String {
+fn plan_text(plans: &Plans, style: &Style) -> String {
     let mut text = String::new();
     if let Some((_, plan)) = &plans.points {
         text.push_str(&render::plan::prune(plan, key_name, style));
@@ -123,9 +136,9 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> 
         }
         if !pruned.removed.is_empty() {
             text.push_str(&format!(
-                "{} {} restore point(s); the vault went from {} to {}\n",
+                "{} {}; the vault went from {} to {}\n",
                 style.green("removed"),
-                pruned.removed.len(),
+                count(pruned.removed.len(), "restore point"),
                 bytes(pruned.vault.before),
                 bytes(pruned.vault.after)
             ));
@@ -158,4 +171,10 @@ fn key_name(key: &str) -> String {
 /// A prune plan as `--json` prints it.
 pub(crate) fn plan_json(plan: &PrunePlan) -> Value {
     serde_json::to_value(plan).unwrap_or(Value::Null)
+}
+
+/// A plan that removes nothing.
+pub(crate) fn nothing(plan: &PrunePlan, name: impl Fn(&str) -> String, style: &Style) -> Vec<u8> {
+    let plan = render::plan::prune(plan, name, style);
+    format!("{plan}nothing to remove\n").into_bytes()
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::json;
+use unicode_width::UnicodeWidthStr;
 
 use super::super::Exit;
 use super::super::args::{Create, List, Mark, Show};
@@ -11,10 +12,9 @@ use super::super::session::Session;
 use crate::engine::create::{self, Created, Request};
 use crate::engine::diff;
 use crate::engine::marks::{self, Say};
-use crate::plan::humane::bytes;
 use crate::point::{Marks, Point, PointId, Selector};
 use crate::render;
-use crate::render::style::line;
+use crate::render::style::{count, line};
 
 /// A point as `--json` prints it: its document and its marks.
 #[derive(Serialize)]
@@ -59,22 +59,23 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
         out.warn(warning);
     }
     out.result("point", Entry::new(point, marks), |style| {
-        let mut text = format!("{} {}", style.cyan(short(point.id)), line(&point.reason));
+        let id = short(point.id);
+        let mut facts = String::new();
         if let Some(config) = &point.config {
-            text.push_str(&format!(
-                " · {} files, {}",
-                config.files,
-                bytes(config.bytes)
-            ));
+            facts.push_str(&format!(" · {}", render::point::config_word(config)));
         }
         if let Some(profile) = &point.system.profile {
-            text.push_str(&format!(" · {} {}", profile.name, profile.generation));
+            facts.push_str(&format!(" · {} {}", profile.name, profile.generation));
         }
         if let Some(config) = point.config.as_ref().filter(|c| !c.unfollowed.is_empty()) {
-            let note = format!(" · {} import(s) not followed", config.unfollowed.len());
-            text.push_str(&style.dim(note));
+            let note = format!(
+                " · {} not followed",
+                count(config.unfollowed.len(), "import")
+            );
+            facts.push_str(&note);
         }
-        text.push('\n');
+        let reason = style.fit(id.width() + facts.width() + 3, &line(&point.reason));
+        let mut text = format!("{}{} · {reason}\n", style.cyan(&id), style.dim(facts));
         for missing in point.completeness.missing() {
             let what = format!("  not captured: {} ({})", missing.what, line(&missing.why));
             text.push_str(&format!("{}\n", style.yellow(what)));
@@ -92,8 +93,8 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
 pub(super) fn tell_recovery(out: &Out, created: &Created) {
     if let Some(password) = &created.recovery {
         eprintln!(
-            "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; \
-             kept in vault/recovery-password.\n  Copy it off this machine.",
+            "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; it is also in\n  \
+             vault/recovery-password: copy it off this machine.",
             out.style.bold("recovery password:"),
             password.expose()
         );
@@ -212,9 +213,10 @@ pub(super) fn mark(s: &Session, args: Mark, say: Say) -> Result<Exit, Failure> {
     let (point, marks) = marks::say(&s.engine(), &args.point, say, args.reason)?;
     s.out.result("point", Entry::new(&point, &marks), |style| {
         format!(
-            "{} {} is {word}\n",
+            "{} is {} · {}\n",
             style.cyan(short(point.id)),
-            line(&point.reason)
+            style.bold(word),
+            style.fit(30, &line(&point.reason))
         )
         .into_bytes()
     })?;

@@ -15,7 +15,7 @@ use crate::plan::humane::bytes;
 use crate::plan::restore::ProfileMove;
 use crate::point::BytePath;
 use crate::render;
-use crate::render::style::line;
+use crate::render::style::{count, line};
 use crate::system::generations;
 use crate::system::journal::{Activation, Scope};
 
@@ -104,7 +104,7 @@ pub(super) fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<E
         if !s.out.json {
             show(s, &plan, verb)?;
             show_texts(s, &plan)?;
-            s.out.say("nothing was changed: this is a dry run")?;
+            s.out.say("\nnothing was changed: this is a dry run")?;
         }
         return Ok(Exit::Ok);
     }
@@ -117,9 +117,9 @@ fn show(s: &Session, plan: &Plan, verb: &str) -> Result<(), Failure> {
     let style = &s.out.style;
     let title = plan.goal.point().map_or_else(String::new, |point| {
         format!(
-            " {} {}",
-            line(&point.reason),
-            style.dim(style.when(point.created))
+            " · {} · {}",
+            style.when(point.created),
+            style.fit(40, &line(&point.reason))
         )
     });
     s.out.say(format!(
@@ -156,6 +156,7 @@ fn show_texts(s: &Session, plan: &Plan) -> Result<(), Failure> {
     for file in found.config.iter().filter(|f| changed.contains(&f.path.0)) {
         if let Some(text) = &file.text {
             let text = render::diff::file_text(text, &s.out.style);
+            s.out.say("")?;
             std::io::Write::write_all(&mut std::io::stdout(), &text)?;
         }
     }
@@ -201,10 +202,13 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
             done.push(format!("generation {generation}"));
         }
         if restored.changed > 0 {
-            done.push(format!("{} path(s)", restored.changed));
+            done.push(count(restored.changed, "path"));
         }
         if restored.activated {
             done.push("running".to_owned());
+        }
+        if done.is_empty() {
+            done.push("nothing was left to do".to_owned());
         }
         let kept = restored.undo.config.as_ref().map_or(0, |c| c.bytes);
         format!(
@@ -212,11 +216,15 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
             style.green("done"),
             style.cyan(restored.goal.label()),
             done.join(", "),
-            style.dim(format!(
-                "what was there before is in {} ({}); cairn undo brings it back",
-                super::points::short(restored.undo.id),
-                bytes(kept)
-            ))
+            style.dim(if verb == "abort" {
+                "everything is as it was before the restore".to_owned()
+            } else {
+                format!(
+                    "what was there before is in {} ({}); cairn undo brings it back",
+                    super::points::short(restored.undo.id),
+                    bytes(kept)
+                )
+            })
         )
         .into_bytes()
     })?;
