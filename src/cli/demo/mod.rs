@@ -36,7 +36,7 @@ pub(super) fn run(global: &Global, args: &Demo) -> Result<Exit, Failure> {
     let dir = machine.dir().display().to_string();
     let store = machine.store().clone();
     machine.end()?;
-    finish(&out, &screen, args.keep.then_some(dir), start.elapsed())?;
+    finish(&out, &screen, args.keep.then_some(dir))?;
     out.result("demo", as_json(&told, &store, start), |style| {
         let took = duration(start.elapsed());
         let steps = told.len();
@@ -173,20 +173,15 @@ fn holds(machine: &Machine, system: usize) -> bool {
         .is_some_and(|path| machine.holds(path))
 }
 
-fn finish(
-    out: &Out,
-    screen: &Screen<'_>,
-    kept: Option<String>,
-    took: Duration,
-) -> Result<(), Failure> {
+fn finish(out: &Out, screen: &Screen<'_>, kept: Option<String>) -> Result<(), Failure> {
     match kept {
         Some(dir) => {
-            screen.title("The machine is kept: go on playing", Some(took))?;
+            screen.title("The machine is kept: go on playing", None)?;
             screen.plain(&format!("$ export PATH={dir}/bin:$PATH"))?;
             screen.plain("$ cairn status")?;
             screen.plain(&format!("$ chmod -R u+w {dir} && rm -r {dir}"))?;
         }
-        None => screen.title("The machine is gone, with all it held", Some(took))?,
+        None => screen.title("The machine is gone, with all it held", None)?,
     }
     screen.title("On your NixOS machine", None)?;
     screen.plain("$ sudo cairn create -r 'before I try something'")?;
