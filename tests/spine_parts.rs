@@ -212,9 +212,11 @@ fn rollback_goes_to_the_latest_system_known_to_be_good() {
         return;
     };
     let good = machine.create("good");
-    machine
-        .cairn(&["rollback", "--yes"])
-        .fails(10, "no restore point latest-good", "cairn list");
+    machine.cairn(&["rollback", "--yes"]).fails(
+        10,
+        "no restore point is marked good",
+        "cairn list",
+    );
     machine.ok(&["mark-good", &good, "--reason", "ran for a week"]);
     machine.set(System::Three);
     machine.run_system(System::Three);
@@ -233,9 +235,11 @@ fn rollback_goes_to_the_latest_system_known_to_be_good() {
     assert_eq!(of(&bad)["good"], false);
     // A mind that changes is followed.
     machine.ok(&["mark-bad", &good]);
-    machine
-        .cairn(&["rollback", "--yes"])
-        .fails(10, "no restore point latest-good", "cairn list");
+    machine.cairn(&["rollback", "--yes"]).fails(
+        10,
+        "no restore point is marked good",
+        "cairn list",
+    );
 }
 
 #[test]
@@ -323,7 +327,7 @@ fn a_name_of_no_point_or_of_several_ends_with_10_and_says_what_to_do() {
     };
     machine
         .cairn(&["restore", "--yes"])
-        .fails(10, "no restore point latest", "cairn list");
+        .fails(10, "there is no restore point yet", "cairn list");
     machine.create("one");
     machine.create("two");
     let before = machine.exact();

@@ -121,7 +121,7 @@ fn retention_is_the_policys_unless_the_command_line_says_otherwise() {
         machine.create("plain");
     }
     let gone = |args: &[&str]| -> usize {
-        let plan = machine.json(args)["plan"].clone();
+        let plan = machine.json(args)["plan"]["points"].clone();
         let decisions = plan["decisions"].as_array().unwrap();
         decisions.iter().filter(|d| d["keep"] == false).count()
     };
