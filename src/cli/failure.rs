@@ -53,7 +53,9 @@ impl Failure {
             Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
             Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
             Self::Engine(EngineError::Vault(VaultError::Key { .. })) => Exit::VaultKey,
-            Self::Engine(EngineError::Unfinished(_)) => Exit::NeedsResume,
+            Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
+                Exit::NeedsResume
+            }
             Self::Usage(_) | Self::NoTerminal(_) => Exit::Usage,
             Self::Declined => Exit::Interrupted,
             _ => Exit::Error,

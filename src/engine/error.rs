@@ -96,6 +96,15 @@ pub enum EngineError {
     /// The result is not what was planned.
     #[error("the restore ran but did not end as planned: {0}")]
     NotVerified(String),
+    /// There is no way from here to there; found before anything was changed.
+    #[error("{0}")]
+    NoWay(String),
+    /// A restore stopped after it had begun to change things.
+    #[error("{why}")]
+    Halfway {
+        /// What stopped it.
+        why: Box<EngineError>,
+    },
     /// The switch itself failed.
     #[error("switch-to-configuration ended with {code}: {}", crate::system::switch::meaning(*.code))]
     Switch {
@@ -122,8 +131,9 @@ impl EngineError {
     pub fn untouched(&self) -> &'static str {
         match self {
             Self::Unfinished(_) => "nothing more was changed",
-            Self::NotVerified(_) | Self::Switch { .. } => {
-                "what was there before is in the restore point taken first"
+            Self::Halfway { .. } => {
+                "the restore is not finished; what was there before is in the restore point \
+                 taken first"
             }
             Self::Run(_) => "restore points are unchanged",
             _ => "nothing was changed",
@@ -133,7 +143,8 @@ impl EngineError {
     /// The next command to run.
     pub fn next(&self) -> String {
         match self {
-            Self::Unfinished(_) => "cairn resume (or: cairn abort)".into(),
+            Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
+            Self::NoWay(_) => "cairn diff".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. } | Self::NoSuchPath { point, .. } => {
                 format!("cairn show {point}")
@@ -149,7 +160,6 @@ impl EngineError {
             Self::NoGeneration { .. } => "cairn generations list".into(),
             Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
             Self::Protected { point, .. } => format!("cairn unpin {point}"),
-            Self::NotVerified(_) | Self::Switch { .. } => "cairn undo".into(),
             _ => "cairn status".into(),
         }
     }

@@ -162,6 +162,9 @@ fn clean(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
     let plan = generations::plan_clean(&engine, &keep)?;
     let removed = plan.removed().count();
     let name = |key: &str| format!("generation {}", generation_of(key));
+    if !s.dry_run() {
+        engine.check_finished()?;
+    }
     if s.dry_run() || removed == 0 {
         s.out.result("plan", plan_json(&plan), |style| {
             render::plan::prune(&plan, name, style).into_bytes()

@@ -26,6 +26,7 @@ pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
         })?;
         return Ok(Exit::Ok);
     }
+    engine.check_finished()?;
     if removed == 0 {
         // There may still be leftovers of a prune that was killed.
         prune::tidy(&engine)?;
