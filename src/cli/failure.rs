@@ -56,12 +56,9 @@ impl Failure {
             Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
             Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
             Self::Engine(EngineError::Vault(VaultError::Key { .. })) => Exit::VaultKey,
-            Self::Engine(
-                EngineError::Unfinished(_)
-                | EngineError::Halfway(_)
-                | EngineError::Switch { .. }
-                | EngineError::NotVerified(_),
-            ) => Exit::NeedsResume,
+            Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
+                Exit::NeedsResume
+            }
             Self::Usage(_) | Self::NoTerminal(_) => Exit::Usage,
             Self::Declined => Exit::Interrupted,
             _ => Exit::Error,

@@ -1,12 +1,9 @@
-//! The configuration part of a restore: compare, stage, put in place.
-//!
-//! New contents are written beside their targets first, so a full disk is
-//! found before anything has changed; then everything is put in place by
-//! renames, each atomic. What a capture leaves out (`.git`) is left alone.
+//! Planning the configuration part of a restore: what is there, what was, and
+//! the steps between. [`super::put`] takes them. What a capture leaves out
+//! (`.git`) is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -17,17 +14,13 @@ use super::{Engine, EngineError, config};
 use crate::plan::tree_diff::{
     self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
 };
+use crate::point::BytePath;
 use crate::point::document::{ConfigRoot, Point, RootKind};
-use crate::point::{BytePath, PointId};
-use crate::system::beneath::{Attributes, Beneath, dress_fd};
+use crate::point::path::printable;
 use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
 use crate::system::journal::Scope;
 use crate::system::tree::{self, Leave};
-use crate::system::{At, durable, fault};
 use crate::vault::{Entry, EntryKind, Vault, VaultDir};
-
-/// Prefix of staged files; captures and listings leave them out.
-const STAGED: &str = ".cairn-";
 
 /// What bringing one root back takes.
 pub struct RootPlan {
@@ -38,7 +31,7 @@ pub struct RootPlan {
     /// What differs, from now to the point.
     pub changes: Vec<Change>,
     /// The steps.
-    actions: Actions,
+    pub(super) actions: Actions,
     /// What the point holds of this root, by path relative to `base`.
     entries: BTreeMap<PathBuf, Entry>,
 }
@@ -49,19 +42,22 @@ impl RootPlan {
         self.changes.iter().map(|c| self.base.join(&c.path))
     }
 
+    /// Folders above named paths that are made for them.
+    pub(super) fn made(&self) -> impl Iterator<Item = BytePath> + '_ {
+        let parents = self.actions.parents.iter();
+        parents.map(|p| self.base.join(&p.path).into())
+    }
+
     /// The captured entry at a change's path.
     pub fn entry(&self, path: &Path) -> Option<&Entry> {
         self.entries.get(path)
     }
 }
 
-/// What to make of a named path that neither the point nor the disk has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
-    /// A person named it just now: it is a mistake.
-    MustBeThere,
-    /// It was there when the restore was planned: it is as it is to be.
-    MayBeGone,
+/// The plans of all roots, and a named path that none of them has.
+pub(super) struct Plans {
+    pub(super) roots: Vec<RootPlan>,
+    pub(super) unmatched: Option<PathBuf>,
 }
 
 /// Plans every root of a point's configuration.
@@ -70,11 +66,9 @@ pub(super) fn plan(
     vault: &VaultDir,
     point: &Point,
     scope: &Scope,
-    named: Named,
-) -> Result<Vec<RootPlan>, EngineError> {
-    let short = || point.id.short_among([]);
+) -> Result<Plans, EngineError> {
     let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
-        point: short(),
+        point: point.id.short_among([]),
         what: "configuration",
     })?;
     let entries = config::stored(vault, config)?;
@@ -88,18 +82,13 @@ pub(super) fn plan(
     let mut plans = Vec::new();
     let mut unmatched: BTreeSet<&Path> = scope.paths.iter().map(BytePath::as_path).collect();
     for root in &config.roots {
-        if let Some(plan) = plan_root(engine, vault, root, &entries, scope, &leave, &mut unmatched)?
-        {
-            plans.push(plan);
-        }
+        let plan = plan_root(engine, vault, root, &entries, scope, &leave, &mut unmatched)?;
+        plans.extend(plan);
     }
-    match unmatched.first().filter(|_| named == Named::MustBeThere) {
-        Some(path) => Err(EngineError::NoSuchPath {
-            point: short(),
-            path: (*path).to_owned(),
-        }),
-        None => Ok(plans),
-    }
+    Ok(Plans {
+        roots: plans,
+        unmatched: unmatched.first().map(|path| (*path).to_owned()),
+    })
 }
 
 fn plan_root(
@@ -132,10 +121,18 @@ fn plan_root(
     };
     let listing = tree::list(&engine.layout.real(base), Path::new(name), leave)?;
     let now = new_tree(listing.nodes, path)?;
-    let Some(within) = tree_scope(scope, base, path, &now, &wanted, unmatched) else {
-        return Ok(None);
+    let mut plan = RootPlan {
+        root: root.clone(),
+        base: base.to_owned(),
+        changes: Vec::new(),
+        actions: Actions::default(),
+        entries: captured,
     };
-    let stuck = |e: tree_diff::ActionError| EngineError::NotVerified(e.to_string());
+    let Some(within) = tree_scope(scope, base, path, &now, &wanted, unmatched) else {
+        // Nothing of it is wanted, but leftovers in it are swept away.
+        return Ok(Some(plan));
+    };
+    let stuck = |e: tree_diff::ActionError| EngineError::NoWay(e.to_string());
     let mut actions =
         tree_diff::actions(&now, &wanted, &within, scope.keep_added).map_err(stuck)?;
     let mut changes = tree_diff::compare(&now, &wanted, &within);
@@ -149,16 +146,19 @@ fn plan_root(
         .flat_map(|left| left.ancestors())
         .collect();
     changes.retain(|c| c.what != What::Removed || !stays.contains(c.path.as_path()));
+    if let Some(folder) = in_the_way(&changes, &stays) {
+        return Err(EngineError::NoWay(format!(
+            "{} was no folder then, but is one now and holds what restore points leave out \
+             (such as .git); move it away first",
+            printable(&base.join(folder))
+        )));
+    }
     actions
         .steps
         .retain(|a| !matches!(a, Action::RemoveDir(path) if stays.contains(path.as_path())));
-    Ok(Some(RootPlan {
-        root: root.clone(),
-        base: base.to_owned(),
-        changes,
-        actions,
-        entries: captured,
-    }))
+    plan.changes = changes;
+    plan.actions = actions;
+    Ok(Some(plan))
 }
 
 /// A tree over several roots: the folders above them are filled in.
@@ -188,7 +188,24 @@ fn new_tree(nodes: Vec<Node>, root: &Path) -> Result<Tree, EngineError> {
     // The base itself is no part of the tree, so the top node has no parent
     // to be checked.
     Tree::new(nodes)
-        .map_err(|e| EngineError::NotVerified(format!("the listing of {}: {e}", root.display())))
+        .map_err(|e| EngineError::NoWay(format!("the listing of {}: {e}", printable(root))))
+}
+
+/// A folder that would have to become something else, and may not go.
+fn in_the_way<'c>(changes: &'c [Change], stays: &BTreeSet<&Path>) -> Option<&'c Path> {
+    let from_folder = |what: &What| {
+        matches!(
+            what,
+            What::TypeChanged {
+                from: Type::Dir,
+                ..
+            }
+        )
+    };
+    changes
+        .iter()
+        .find(|c| from_folder(&c.what) && stays.contains(c.path.as_path()))
+        .map(|c| c.path.as_path())
 }
 
 /// The part of a root that the named paths cover; `None` when they cover
@@ -281,182 +298,6 @@ impl Write for HashWriter {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-/// Carries a root's plan out; gives the number of changes.
-pub(super) fn execute(
-    engine: &Engine<'_>,
-    vault: &VaultDir,
-    plan: &RootPlan,
-    id: PointId,
-) -> Result<usize, EngineError> {
-    if plan.changes.is_empty() {
-        return Ok(0);
-    }
-    let real = engine.layout.real(&plan.base);
-    durable::create_dir_all(&real)?;
-    let name = plan
-        .root
-        .path
-        .as_path()
-        .file_name()
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    tree::sweep(&real, &name, STAGED)?;
-    let base = Beneath::open(&real)?;
-    let work = Work {
-        base: &base,
-        plan,
-        vault: vault.config(),
-        id,
-    };
-    let staged = work.stage()?;
-    fault::point("restore.staged");
-    work.put_in_place(&staged)?;
-    Ok(plan.changes.len())
-}
-
-struct Work<'a> {
-    base: &'a Beneath,
-    plan: &'a RootPlan,
-    vault: &'a dyn Vault,
-    id: PointId,
-}
-
-impl Work<'_> {
-    /// Writes every new file beside the nearest folder that stays, with its
-    /// attributes, and flushes it.
-    fn stage(&self) -> Result<BTreeMap<PathBuf, PathBuf>, EngineError> {
-        let mut staged = BTreeMap::new();
-        for step in &self.plan.actions.steps {
-            let Action::Write(node) = step else { continue };
-            let Some(entry) = self.plan.entry(&node.path) else {
-                continue;
-            };
-            if !matches!(entry.kind, EntryKind::File { .. }) {
-                continue;
-            }
-            let name = format!("{STAGED}{}-{}", self.id.hex(), staged.len());
-            let place = self.staying_folder(&node.path)?.join(name);
-            let mut file = self.base.create(&place)?;
-            self.vault.read(entry, &mut file)?;
-            let at = self.base.path().join(&place);
-            dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
-            file.sync_all().at("flush", &at)?;
-            staged.insert(node.path.clone(), place);
-        }
-        Ok(staged)
-    }
-
-    /// The nearest folder above `path` that is there now and is not to go.
-    fn staying_folder(&self, path: &Path) -> Result<PathBuf, EngineError> {
-        let goes = |dir: &Path| {
-            self.plan
-                .actions
-                .steps
-                .iter()
-                .any(|a| matches!(a, Action::RemoveDir(p) | Action::Remove(p) if p == dir))
-        };
-        for dir in path.ancestors().skip(1) {
-            if self.is_folder(dir)? && !goes(dir) {
-                return Ok(dir.to_owned());
-            }
-        }
-        Ok(PathBuf::new())
-    }
-
-    fn is_folder(&self, path: &Path) -> Result<bool, EngineError> {
-        let there = self.base.stat(path)?;
-        Ok(there.is_some_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory))
-    }
-
-    fn put_in_place(&self, staged: &BTreeMap<PathBuf, PathBuf>) -> Result<(), EngineError> {
-        let mut touched: BTreeSet<&Path> = BTreeSet::new();
-        for parent in &self.plan.actions.parents {
-            self.base.create_dir(&parent.path)?;
-            self.dress(&parent.path)?;
-        }
-        for step in &self.plan.actions.steps {
-            match step {
-                Action::Remove(path) => self.base.remove_file(path)?,
-                Action::RemoveDir(path) => self.base.remove_dir(path)?,
-                Action::CreateDir(path) => self.base.create_dir(path)?,
-                Action::Write(node) => self.write(&node.path, staged.get(&node.path))?,
-                Action::SetMeta(node) | Action::SetDirMeta(node) => self.dress(&node.path)?,
-            }
-            touched.extend(step.path().parent());
-            fault::point("restore.file");
-        }
-        for dir in touched {
-            // A folder that was emptied may be gone by now, or be a file.
-            if self.is_folder(dir)? {
-                self.base.sync(dir)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&self, path: &Path, staged: Option<&PathBuf>) -> Result<(), EngineError> {
-        if let Some(staged) = staged {
-            return Ok(self.base.rename(staged, path)?);
-        }
-        let Some(entry) = self.plan.entry(path) else {
-            return Ok(());
-        };
-        let name = format!("{STAGED}{}-link", self.id.hex());
-        let temporary = path.with_file_name(name);
-        self.base.remove_file(&temporary)?;
-        match &entry.kind {
-            EntryKind::Symlink { target } => {
-                self.base.symlink(target, &temporary)?;
-                self.base.dress_symlink(&temporary, &attributes(entry))?;
-            }
-            EntryKind::Fifo => self.base.make_node(&temporary, FileType::Fifo, 0)?,
-            EntryKind::Char { device } => {
-                self.base
-                    .make_node(&temporary, FileType::CharacterDevice, *device)?;
-            }
-            EntryKind::Block { device } => {
-                self.base
-                    .make_node(&temporary, FileType::BlockDevice, *device)?;
-            }
-            EntryKind::File { .. } | EntryKind::Dir | EntryKind::Socket => return Ok(()),
-        }
-        self.base.rename(&temporary, path)?;
-        if !matches!(entry.kind, EntryKind::Symlink { .. }) {
-            self.base.dress(path, &attributes(entry))?;
-        }
-        Ok(())
-    }
-
-    fn dress(&self, path: &Path) -> Result<(), EngineError> {
-        let Some(entry) = self.plan.entry(path) else {
-            return Ok(());
-        };
-        match entry.kind {
-            EntryKind::Symlink { .. } => self.base.dress_symlink(path, &attributes(entry))?,
-            _ => self.base.dress(path, &attributes(entry))?,
-        }
-        Ok(())
-    }
-}
-
-fn attributes(entry: &Entry) -> Attributes {
-    Attributes {
-        mode: entry.mode,
-        owner: (entry.uid, entry.gid),
-        mtime: Some((entry.mtime.seconds, i64::from(entry.mtime.nanos))),
-        xattrs: entry
-            .xattrs
-            .iter()
-            .map(|x| {
-                (
-                    std::ffi::OsString::from_vec(x.name.clone().into_bytes()),
-                    x.value.clone(),
-                )
-            })
-            .collect(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::system::follow::{self, EXCLUDED_NAMES, EXCLUDED_PREFIXES, Sources};
 use crate::system::lock::{Lock, Mode};
 use crate::system::pins::{self, PinError};
 use crate::system::pointers::{self, Observation};
-use crate::system::{IoError, git, points};
+use crate::system::{IoError, git, journal, points};
 use crate::vault::{
     CaptureRequest, CaptureRoot, Captured, OnUnreadable, Opened, RecoveryPassword, Vault, VaultDir,
 };
@@ -82,7 +82,21 @@ pub fn create(engine: &Engine<'_>, request: &Request) -> Result<Created, EngineE
     points::prepare(engine.layout)?;
     clean_after_crash(engine)?;
     let lock = engine.lock(Mode::Shared)?;
-    create_locked(engine, &lock, request)
+    let mut created = create_locked(engine, &lock, request)?;
+    // A point takes nothing away, and the hook before a switch must not be
+    // stopped: but whoever restores this one should know.
+    match journal::unfinished(engine.layout) {
+        Ok(None) => {}
+        Ok(Some(entry)) => created.warnings.push(format!(
+            "a {} is unfinished: this point holds what is halfway there (cairn resume, or \
+             cairn abort)",
+            entry.verb
+        )),
+        Err(e) => created
+            .warnings
+            .push(format!("whether a restore is unfinished is not known: {e}")),
+    }
+    Ok(created)
 }
 
 /// What a point would capture. Nothing is changed.

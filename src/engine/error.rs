@@ -96,6 +96,15 @@ pub enum EngineError {
     /// The result is not what was planned.
     #[error("the restore ran but did not end as planned: {0}")]
     NotVerified(String),
+    /// There is no way from here to there; found before anything was changed.
+    #[error("{0}")]
+    NoWay(String),
+    /// A restore stopped after it had begun to change things.
+    #[error("the restore stopped part way: {why}")]
+    Halfway {
+        /// What stopped it.
+        why: Box<EngineError>,
+    },
     /// The switch itself failed.
     #[error("switch-to-configuration ended with {code}: {}", crate::system::switch::meaning(*.code))]
     Switch {
@@ -104,10 +113,6 @@ pub enum EngineError {
         /// The point that undoes what was done.
         undo: String,
     },
-    /// A restore stopped part way: it is journalled, and can be ended either
-    /// way.
-    #[error("the restore stopped part way: {0}")]
-    Halfway(Box<EngineError>),
     /// A point that is protected was to be removed by name.
     #[error("restore point {point} is kept: {why}")]
     Protected {
@@ -122,20 +127,13 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// The same error of a restore that had begun to change things.
-    pub(super) fn halfway(self) -> Self {
-        match self {
-            Self::NotVerified(_) | Self::Switch { .. } => self,
-            other => Self::Halfway(Box::new(other)),
-        }
-    }
-
     /// What was left as it was, as the end of a sentence.
     pub fn untouched(&self) -> &'static str {
         match self {
             Self::Unfinished(_) => "nothing more was changed",
-            Self::NotVerified(_) | Self::Switch { .. } | Self::Halfway(_) => {
-                "what was there before is in the restore point taken first"
+            Self::Halfway { .. } => {
+                "the restore is not finished; what was there before is in the restore point \
+                 taken first"
             }
             Self::Run(_) => "restore points are unchanged",
             _ => "nothing was changed",
@@ -145,7 +143,8 @@ impl EngineError {
     /// The next command to run.
     pub fn next(&self) -> String {
         match self {
-            Self::Unfinished(_) => "cairn resume (or: cairn abort)".into(),
+            Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
+            Self::NoWay(_) => "cairn diff".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. } | Self::NoSuchPath { point, .. } => {
                 format!("cairn show {point}")
@@ -161,9 +160,6 @@ impl EngineError {
             Self::NoGeneration { .. } => "cairn generations list".into(),
             Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
             Self::Protected { point, .. } => format!("cairn unpin {point}"),
-            // The restore has not ended: an undo would be refused.
-            Self::NotVerified(_) | Self::Switch { .. } => "cairn abort (or: cairn resume)".into(),
-            Self::Halfway(_) => "cairn resume (or: cairn abort)".into(),
             _ => "cairn status".into(),
         }
     }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod generations;
 pub mod marks;
 pub mod prune;
+mod put;
 pub mod restore;
 pub mod status;
 pub mod undo;
@@ -54,9 +55,18 @@ impl Engine<'_> {
     /// The lock alone, for changes that need every restore to have ended.
     fn lock_to_change(&self) -> Result<Lock, EngineError> {
         let lock = self.lock(Mode::Exclusive)?;
+        self.check_finished()?;
+        Ok(lock)
+    }
+
+    /// Refuses beside an unfinished restore, before anybody is asked anything.
+    ///
+    /// # Errors
+    /// [`EngineError::Unfinished`]; a journal that cannot be read.
+    pub fn check_finished(&self) -> Result<(), EngineError> {
         match journal::unfinished(self.layout)? {
             Some(entry) => Err(EngineError::Unfinished(Box::new(entry))),
-            None => Ok(lock),
+            None => Ok(()),
         }
     }
 

@@ -6,9 +6,9 @@
 
 use std::path::PathBuf;
 
-use super::apply::{self, Named, RootPlan};
+use super::apply::{self, RootPlan};
 use super::create::{self, Request};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, put};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
@@ -122,23 +122,24 @@ pub fn plan(engine: &Engine<'_>, selector: &Selector, scope: &Scope) -> Result<P
 /// # Errors
 /// As [`plan`].
 pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan, EngineError> {
-    plan_with(engine, goal, scope, Named::MustBeThere)
+    plan_named(engine, goal, scope, true)
 }
 
-/// Plans what was planned before: named paths that are gone by now are done.
+/// Plans again what was planned once: a path that was named and is nowhere by
+/// now (removed already, or not there yet) is as it should be.
 pub(super) fn plan_again(
     engine: &Engine<'_>,
     goal: Goal,
     scope: &Scope,
 ) -> Result<Plan, EngineError> {
-    plan_with(engine, goal, scope, Named::MayBeGone)
+    plan_named(engine, goal, scope, false)
 }
 
-fn plan_with(
+fn plan_named(
     engine: &Engine<'_>,
     goal: Goal,
     scope: &Scope,
-    named: Named,
+    must_exist: bool,
 ) -> Result<Plan, EngineError> {
     let mut warnings = Vec::new();
     let system = if scope.generation {
@@ -147,7 +148,14 @@ fn plan_with(
         None
     };
     let roots = match goal.point() {
-        Some(point) if scope.config => apply::plan(engine, &engine.vault()?, point, scope, named)?,
+        Some(point) if scope.config => {
+            let plans = apply::plan(engine, &engine.vault()?, point, scope)?;
+            if let Some(path) = plans.unmatched.filter(|_| must_exist) {
+                let point = point.id.short_among([]);
+                return Err(EngineError::NoSuchPath { point, path });
+            }
+            plans.roots
+        }
         _ => Vec::new(),
     };
     if let Some(point) = goal.point().filter(|p| scope.config && !p.is_complete()) {
@@ -254,14 +262,34 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
         goal: plan.goal.journalled(),
         undo_point: undo.id,
         scope: plan.scope.clone(),
+        made: plan.roots.iter().flat_map(RootPlan::made).collect(),
         state: State::Running,
     };
     journal::store(engine.layout, &entry)?;
     fault::point("restore.journalled");
-    let restored = converge(engine, &lock, plan, undo).map_err(EngineError::halfway)?;
+    let vault = engine.vault()?;
+    let staged = match put::stage(engine, &vault, &plan.roots, undo.id) {
+        Ok(staged) => staged,
+        Err(error) => {
+            // Everything is as it was, so there is nothing to resume.
+            entry.state = State::Aborted;
+            return match journal::store(engine.layout, &entry) {
+                Ok(()) => Err(error),
+                Err(_) => Err(halfway(error)),
+            };
+        }
+    };
+    let changed = put_in_place(&staged).map_err(halfway)?;
+    drop(staged);
+    let restored = finish(engine, &vault, plan, undo, changed).map_err(halfway)?;
     entry.state = State::Done;
-    journal::store(engine.layout, &entry)?;
+    journal::store(engine.layout, &entry).map_err(|e| halfway(e.into()))?;
     Ok(restored)
+}
+
+/// An error that stopped a restore after its beginning.
+pub(super) fn halfway(why: EngineError) -> EngineError {
+    EngineError::Halfway { why: Box::new(why) }
 }
 
 /// The point that undoes this restore: what is there now, of all that the
@@ -314,11 +342,28 @@ pub(super) fn converge(
     undo: Point,
 ) -> Result<Restored, EngineError> {
     let vault = engine.vault()?;
+    let changed = put_in_place(&put::stage(engine, &vault, &plan.roots, undo.id)?)?;
+    finish(engine, &vault, plan, undo, changed)
+}
+
+fn put_in_place(staged: &[put::Staged<'_>]) -> Result<usize, EngineError> {
+    fault::point("restore.staged");
     let mut changed = 0;
-    for root in &plan.roots {
-        changed += apply::execute(engine, &vault, root, undo.id)?;
+    for root in staged {
+        changed += root.put_in_place()?;
     }
     fault::point("restore.config");
+    Ok(changed)
+}
+
+/// The system, when the files are in place; then the check of all.
+fn finish(
+    engine: &Engine<'_>,
+    vault: &VaultDir,
+    plan: Plan,
+    undo: Point,
+    changed: usize,
+) -> Result<Restored, EngineError> {
     let mut activated = false;
     if let Some(system) = &plan.system {
         move_profile(engine, system)?;
@@ -326,7 +371,7 @@ pub(super) fn converge(
         activated = activate(engine, system, &undo)?;
         fault::point("restore.activated");
     }
-    verify(engine, &vault, &plan)?;
+    verify(engine, vault, &plan)?;
     fault::point("restore.verified");
     let generation = generations::read(engine.layout, engine.profile)?.current;
     Ok(Restored {
@@ -370,7 +415,8 @@ fn activate(engine: &Engine<'_>, system: &SystemPlan, undo: &Point) -> Result<bo
 /// Plans again: a restore that ended well leaves nothing to do.
 fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), EngineError> {
     if let Some(point) = plan.goal.point().filter(|_| plan.scope.config) {
-        let left: Vec<PathBuf> = apply::plan(engine, vault, point, &plan.scope, Named::MayBeGone)?
+        let left: Vec<PathBuf> = apply::plan(engine, vault, point, &plan.scope)?
+            .roots
             .iter()
             .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
             .collect();

@@ -3,7 +3,7 @@
 use super::restore::{self, Plan, Restored};
 use super::{Engine, EngineError};
 use crate::point::{Point, Selector};
-use crate::system::journal::{self, Entry, Goal, Scope, State};
+use crate::system::journal::{self, Entry, Goal, State};
 use crate::system::lock::Mode;
 
 /// The restore `undo` would reverse: the last one that ended, or the one whose
@@ -31,12 +31,8 @@ pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, En
         return Err(EngineError::Unfinished(Box::new(entry)));
     }
     let entry = reversible(engine, selector)?;
-    let scope = Scope {
-        keep_added: false,
-        ..entry.scope
-    };
     let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
-    restore::plan_again(engine, goal, &scope)
+    restore::plan_again(engine, goal, &entry.scope_back())
 }
 
 fn by_id(engine: &Engine<'_>, id: crate::point::PointId) -> Result<Point, EngineError> {
@@ -62,14 +58,14 @@ pub fn plan_ending(engine: &Engine<'_>, way: Way) -> Result<(Entry, Plan), Engin
         Way::Abort => "abort",
     };
     let entry = journal::unfinished(engine.layout)?.ok_or(EngineError::NoRestore(verb))?;
-    let mut scope = entry.scope.clone();
+    let scope = match way {
+        Way::Resume => entry.scope.clone(),
+        Way::Abort => entry.scope_back(),
+    };
     let goal = match (way, &entry.goal) {
         (Way::Resume, Goal::Toplevel(path)) => restore::Goal::Toplevel(path.clone()),
         (Way::Resume, Goal::Point(id)) => restore::Goal::Point(Box::new(by_id(engine, *id)?)),
-        (Way::Abort, _) => {
-            scope.keep_added = false;
-            restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?))
-        }
+        (Way::Abort, _) => restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?)),
     };
     let plan = restore::plan_again(engine, goal, &scope)?;
     Ok((entry, plan))
@@ -85,7 +81,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
     let undo = by_id(engine, entry.undo_point)?;
-    let restored = restore::converge(engine, &lock, plan, undo).map_err(EngineError::halfway)?;
+    let restored = restore::converge(engine, &lock, plan, undo).map_err(restore::halfway)?;
     entry.state = match way {
         Way::Resume => State::Done,
         Way::Abort => State::Aborted,

@@ -5,9 +5,11 @@
 //! leads out of the tree is never written through, even when it is put there
 //! between the plan and the write.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -54,6 +56,18 @@ impl Beneath {
             dir,
             path: path.to_owned(),
         })
+    }
+
+    /// Opens a folder below this one.
+    ///
+    /// # Errors
+    /// When it is no folder, or a symlink is on the way.
+    pub fn below(&self, relative: &Path) -> Result<Self, IoError> {
+        let path = self.path.join(relative);
+        let dir = self
+            .open_at(relative, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())
+            .at("open the folder", &path)?;
+        Ok(Self { dir, path })
     }
 
     /// Where the folder is.
@@ -153,6 +167,61 @@ impl Beneath {
         }
     }
 
+    /// Creates the folder `relative` and those above it that are not there,
+    /// with the usual mode; adds what it made to `made`, parents first.
+    ///
+    /// # Errors
+    /// When something else is in the way, or the folder may not be written.
+    pub fn create_dirs(&self, relative: &Path, made: &mut Vec<PathBuf>) -> Result<(), IoError> {
+        let mut above: Vec<&Path> = relative.ancestors().collect();
+        above.pop();
+        for dir in above.into_iter().rev() {
+            if self.stat(dir)?.is_some() {
+                continue;
+            }
+            self.at_parent("create the folder", dir, |parent, name| {
+                rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
+            })?;
+            made.push(dir.to_owned());
+            self.sync(dir.parent().unwrap_or(Path::new("")))?;
+        }
+        Ok(())
+    }
+
+    /// The names in a folder, with what they are; none when it is no folder or
+    /// not there.
+    ///
+    /// # Errors
+    /// When it may not be read, or is behind a symlink.
+    pub fn entries(&self, relative: &Path) -> Result<Vec<(OsString, FileType)>, IoError> {
+        let place = self.path.join(relative);
+        match self.stat(relative)?.map(|s| kind(&s)) {
+            Some(FileType::Directory) => {}
+            _ => return Ok(Vec::new()),
+        }
+        let list = || -> io::Result<Vec<(OsString, FileType)>> {
+            let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+            let fd = self.open_at(relative, flags, Mode::empty())?;
+            let mut found = Vec::new();
+            for entry in rustix::fs::Dir::read_from(&fd)? {
+                let entry = entry?;
+                let name = OsStr::from_bytes(entry.file_name().to_bytes());
+                if name == "." || name == ".." {
+                    continue;
+                }
+                let kind = match entry.file_type() {
+                    FileType::Unknown => {
+                        kind(&rustix::fs::statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
+                    }
+                    kind => kind,
+                };
+                found.push((name.to_owned(), kind));
+            }
+            Ok(found)
+        };
+        list().at("list", &place)
+    }
+
     /// Creates a symlink.
     ///
     /// # Errors
@@ -249,6 +318,31 @@ impl Beneath {
                 None => Ok(()),
             }
         })
+    }
+
+    /// Gives a named pipe or device its owner, mode and time. It is not
+    /// opened: opening a device can do things.
+    ///
+    /// # Errors
+    /// As `fchownat`, `fchmodat` and `utimensat`.
+    pub fn dress_node(&self, relative: &Path, wanted: &Attributes) -> Result<(), IoError> {
+        let dress = || -> io::Result<()> {
+            let fd = self.open_at(relative, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+            let now = rustix::fs::fstat(&fd)?;
+            // The way to the inode at hand, whatever has its name by now.
+            let itself = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            if (now.st_uid, now.st_gid) != wanted.owner {
+                let (uid, gid) = (Uid::from_raw(wanted.owner.0), Gid::from_raw(wanted.owner.1));
+                rustix::fs::chownat(CWD, &itself, Some(uid), Some(gid), AtFlags::empty())?;
+            }
+            let mode = Mode::from_raw_mode(wanted.mode & 0o7777);
+            rustix::fs::chmodat(CWD, &itself, mode, AtFlags::empty())?;
+            if let Some(mtime) = wanted.mtime {
+                rustix::fs::utimensat(CWD, &itself, &times(mtime), AtFlags::empty())?;
+            }
+            Ok(())
+        };
+        dress().at("set owner and mode of", self.path.join(relative))
     }
 
     /// Flushes the folder at `relative`, so that renames in it are durable.

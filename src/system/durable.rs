@@ -74,14 +74,6 @@ pub fn create_private_dir(path: &Path) -> Result<(), IoError> {
     }
 }
 
-/// Makes a folder and its parents with the usual mode.
-///
-/// # Errors
-/// Anything but "already there".
-pub fn create_dir_all(path: &Path) -> Result<(), IoError> {
-    fs::create_dir_all(path).at("create the folder", path)
-}
-
 /// Flushes the folder that holds `path`, so that a rename in it is durable.
 ///
 /// # Errors

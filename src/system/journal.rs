@@ -36,6 +36,10 @@ pub struct Entry {
     pub undo_point: PointId,
     /// Which part of it.
     pub scope: Scope,
+    /// Folders above named paths that are made for them; going back takes
+    /// them away again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<crate::point::BytePath>,
     /// How far it is.
     pub state: State,
 }
@@ -91,6 +95,20 @@ pub enum State {
     Aborted,
 }
 
+impl Entry {
+    /// The part to restore from the undo point to go back.
+    pub fn scope_back(&self) -> Scope {
+        let mut scope = Scope {
+            keep_added: false,
+            ..self.scope.clone()
+        };
+        if !scope.paths.is_empty() {
+            scope.paths.extend(self.made.iter().cloned());
+        }
+        scope
+    }
+}
+
 /// Writes an entry, replacing an earlier state of it.
 ///
 /// # Errors
@@ -123,13 +141,21 @@ pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
             continue;
         }
         let text = fs::read(&path).at("read the journal", &path)?;
-        let entry: Entry = serde_json::from_slice(&text)
-            .map_err(io::Error::from)
-            .at("read the journal", &path)?;
-        entries.push(entry);
+        entries.push(parse(&text).at("read the journal", &path)?);
     }
     entries.sort_by_key(|e| e.id);
     Ok(entries)
+}
+
+fn parse(text: &[u8]) -> io::Result<Entry> {
+    let entry: Entry = serde_json::from_slice(text)?;
+    if entry.version == VERSION {
+        return Ok(entry);
+    }
+    let found = entry.version;
+    Err(io::Error::other(format!(
+        "it has version {found}, this cairn reads version {VERSION}"
+    )))
 }
 
 /// The restore that is begun and not ended.

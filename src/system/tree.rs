@@ -71,29 +71,6 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
     Ok(listing)
 }
 
-/// Removes staged files that a crash left below `base/start`.
-///
-/// # Errors
-/// When one cannot be removed.
-pub fn sweep(base: &Path, start: &Path, prefix: &str) -> Result<(), IoError> {
-    let mut todo = vec![base.join(start)];
-    while let Some(dir) = todo.pop() {
-        let Some(entries) = optional(fs::read_dir(&dir).at("list", &dir))? else {
-            continue;
-        };
-        for entry in entries {
-            let entry = entry.at("list", &dir)?;
-            let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
-                fs::remove_file(&path).at("remove", &path)?;
-            } else if entry.file_type().at("look at", &path)?.is_dir() {
-                todo.push(path);
-            }
-        }
-    }
-    Ok(())
-}
-
 fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
     let Some(meta) = optional(fs::symlink_metadata(real).at("look at", real))? else {
         return Ok(None);

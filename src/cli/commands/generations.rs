@@ -166,6 +166,9 @@ fn clean(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
     let keep = args.or(&engine.policy.retention.generations);
     let plan = generations::plan_clean(&engine, &keep)?;
     let removed = plan.removed().count();
+    if !s.dry_run() {
+        engine.check_finished()?;
+    }
     if s.dry_run() || removed == 0 {
         s.out
             .result("plan", plan_json(&plan), |style| match removed {

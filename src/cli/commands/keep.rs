@@ -46,6 +46,7 @@ pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
         })?;
         return Ok(Exit::Ok);
     }
+    s.engine().check_finished()?;
     if points + generations == 0 {
         // There may still be leftovers of a prune that was killed.
         prune::tidy(&s.engine())?;

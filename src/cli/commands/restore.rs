@@ -92,6 +92,9 @@ pub(super) fn end(s: &Session, way: Way) -> Result<Exit, Failure> {
 
 /// Shows a plan, asks, and carries it out.
 pub(super) fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<Exit, Failure> {
+    if !s.dry_run() {
+        s.engine().check_finished()?;
+    }
     if plan.is_empty() {
         let value = json!({ "goal": plan.goal.label(), "changed": false });
         s.out.result(verb, value, |_| {
