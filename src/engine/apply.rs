@@ -291,11 +291,7 @@ pub(super) fn execute(
     plan: &RootPlan,
     id: PointId,
 ) -> Result<usize, EngineError> {
-    if plan.changes.is_empty() {
-        return Ok(0);
-    }
     let real = engine.layout.real(&plan.base);
-    durable::create_dir_all(&real)?;
     let name = plan
         .root
         .path
@@ -303,7 +299,13 @@ pub(super) fn execute(
         .file_name()
         .map(PathBuf::from)
         .unwrap_or_default();
+    // Also when nothing differs: a restore that stopped while it staged leaves
+    // its files and no difference.
     tree::sweep(&real, &name, STAGED)?;
+    if plan.changes.is_empty() {
+        return Ok(0);
+    }
+    durable::create_dir_all(&real)?;
     let base = Beneath::open(&real)?;
     let work = Work {
         base: &base,
@@ -311,7 +313,15 @@ pub(super) fn execute(
         vault: vault.config(),
         id,
     };
-    let staged = work.stage()?;
+    let staged = match work.stage() {
+        Ok(staged) => staged,
+        Err(error) => {
+            // The error is what must be heard of; what stays is swept when the
+            // restore is ended.
+            let _ = tree::sweep(&real, &name, STAGED);
+            return Err(error);
+        }
+    };
     fault::point("restore.staged");
     work.put_in_place(&staged)?;
     Ok(plan.changes.len())

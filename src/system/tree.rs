@@ -71,12 +71,14 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
     Ok(listing)
 }
 
-/// Removes staged files that a crash left below `base/start`.
+/// Removes staged files that a crash left in `base`, and below `base/start`.
+/// They are named `prefix`, the id of a point, and more; a person's file that
+/// only begins so is left alone.
 ///
 /// # Errors
 /// When one cannot be removed.
 pub fn sweep(base: &Path, start: &Path, prefix: &str) -> Result<(), IoError> {
-    let mut todo = vec![base.join(start)];
+    let mut todo = vec![base.join(start), base.to_owned()];
     while let Some(dir) = todo.pop() {
         let Some(entries) = optional(fs::read_dir(&dir).at("list", &dir))? else {
             continue;
@@ -84,14 +86,21 @@ pub fn sweep(base: &Path, start: &Path, prefix: &str) -> Result<(), IoError> {
         for entry in entries {
             let entry = entry.at("list", &dir)?;
             let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
+            if is_staged(&entry.file_name().to_string_lossy(), prefix) {
                 fs::remove_file(&path).at("remove", &path)?;
-            } else if entry.file_type().at("look at", &path)?.is_dir() {
+            } else if dir != base && entry.file_type().at("look at", &path)?.is_dir() {
                 todo.push(path);
             }
         }
     }
     Ok(())
+}
+
+fn is_staged(name: &str, prefix: &str) -> bool {
+    let Some((id, _)) = name.strip_prefix(prefix).and_then(|n| n.split_once('-')) else {
+        return false;
+    };
+    id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
