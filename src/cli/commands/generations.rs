@@ -159,9 +159,13 @@ fn show(details: &Details, style: &Style) -> String {
 fn clean(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
     let engine = s.engine();
     let keep = args.or(&engine.policy.retention.generations);
-    let plan = generations::plan_clean(&engine, &keep)?;
+    let mut plan = generations::plan_clean(&engine, &keep)?;
     let removed = plan.removed().count();
-    let name = |key: &str| format!("generation {}", generation_of(key));
+    // The planner's keys sort as text; people and programs get plain numbers.
+    for decision in &mut plan.decisions {
+        decision.key = generation_of(&decision.key).to_string();
+    }
+    let name = |key: &str| format!("generation {key}");
     if s.dry_run() || removed == 0 {
         s.out.result("plan", plan_json(&plan), |style| {
             render::plan::prune(&plan, name, style).into_bytes()
