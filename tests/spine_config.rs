@@ -475,3 +475,32 @@ fn a_state_directory_inside_the_configuration_never_captures_itself() {
     );
     run(&["verify"]);
 }
+
+#[test]
+fn what_a_crash_left_is_swept_and_a_persons_file_is_not() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.write("etc/nixos/.cairn-notes", "mine\n");
+    let id = machine.create("before");
+    let staged = format!(".cairn-{}-0", id.replace('-', ""));
+    // Where a restore stages: beside a file, and beside a root.
+    for place in ["etc", "etc/nixos"] {
+        machine.write(Path::new(place).join(&staged), "half");
+    }
+    machine.write("etc/nixos/hardware.nix", "{ changed = 1; }\n");
+    let text = machine.ok(&["diff"]);
+    assert!(!text.contains(".cairn-"), "{text}");
+    machine.ok(&["restore", "--yes"]);
+    for place in ["etc", "etc/nixos"] {
+        assert!(
+            !machine.root().join(place).join(&staged).exists(),
+            "{place}"
+        );
+    }
+    assert_eq!(machine.read("etc/nixos/.cairn-notes"), "mine\n");
+    assert_eq!(
+        paths(&machine.document(&id)["config"]["excluded"]),
+        ["/etc/nixos/.cairn-notes"]
+    );
+}
