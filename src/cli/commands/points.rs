@@ -12,7 +12,7 @@ use crate::engine::create::{self, Created, Request};
 use crate::engine::diff;
 use crate::engine::marks::{self, Say};
 use crate::plan::humane::bytes;
-use crate::point::{Marks, Point, PointId, Selector};
+use crate::point::{Marks, Point, PointId};
 use crate::render;
 use crate::render::style::line;
 
@@ -39,16 +39,12 @@ pub(super) fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
     request.tags = args.tags.into_iter().collect();
     request.userdata = args.userdata.into_iter().collect();
     request.config = !args.no_config;
+    request.pinned = args.pin;
     if s.dry_run() {
         return preview(s, &request);
     }
     let created = create::create(&s.engine(), &request)?;
-    let mut marks = Marks::default();
-    if args.pin {
-        let selector = Selector::Prefix(created.point.id.hex());
-        marks = marks::say(&s.engine(), &selector, Say::Pin, None)?.1;
-    }
-    tell_created(&s.out, &created, &marks)
+    tell_created(&s.out, &created, &created.marks)
 }
 
 /// Prints a point that was just taken.
