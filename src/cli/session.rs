@@ -50,10 +50,12 @@ impl Session {
         let bare = Layout::new(&global.root, PathBuf::new());
         let path = global.policy.clone().unwrap_or_else(|| bare.policy());
         let policy = policy_file::load(&path)?.unwrap_or_default();
-        let chosen = global
-            .state_dir
-            .clone()
-            .or_else(|| policy.state_dir.as_ref().map(|dir| bare.real(dir)));
+        let chosen = global.state_dir.clone().or_else(|| {
+            policy
+                .state_dir
+                .as_ref()
+                .map(|dir| bare.real(bare.resolve(dir).unwrap_or_else(|_| dir.clone())))
+        });
         let (layout, kind) = Layout::find(&global.root, chosen.as_deref())?;
         if kind == StateDir::Temporary {
             out.warn(format!(

@@ -87,7 +87,7 @@ pub fn observe(
         system.nixos_version = nixos_version;
         system.configuration_revision = configuration_revision;
     }
-    let machine_id = read_word(&layout.real("/etc/machine-id"));
+    let machine_id = read_word(&layout.follow("/etc/machine-id"));
     Ok(Observation {
         system,
         profile,
@@ -115,7 +115,7 @@ pub fn host(layout: &Layout) -> String {
             .to_string_lossy()
             .into_owned();
     }
-    read_word(&layout.real("/etc/hostname")).unwrap_or_else(|| "unknown".to_owned())
+    read_word(&layout.follow("/etc/hostname")).unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn read_word(path: &Path) -> Option<String> {

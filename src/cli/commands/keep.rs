@@ -13,6 +13,7 @@ use crate::plan::prune::PrunePlan;
 use crate::point::PointId;
 use crate::point::policy::Keep;
 use crate::render;
+use crate::render::style::line;
 
 /// `prune`
 pub(super) fn prune(s: &Session, args: KeepArgs) -> Result<Exit, Failure> {
@@ -70,7 +71,12 @@ fn tell(s: &Session, pruned: &Pruned) -> Result<Exit, Failure> {
             bytes(pruned.vault.after)
         );
         for (id, why) in &pruned.failed {
-            text.push_str(&format!("{} {}: {why}\n", style.red("failed"), short(*id)));
+            text.push_str(&format!(
+                "{} {}: {}\n",
+                style.red("failed"),
+                short(*id),
+                line(why)
+            ));
         }
         text.into_bytes()
     })?;

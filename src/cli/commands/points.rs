@@ -52,7 +52,7 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
     let point = &created.point;
     tell_recovery(out, created);
     for warning in &created.warnings {
-        out.warn(warning);
+        out.warn(line(warning));
     }
     out.result("point", Entry::new(point, marks), |style| {
         let mut text = format!("{} {}", style.cyan(short(point.id)), line(&point.reason));
@@ -140,7 +140,7 @@ pub(super) fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
     for d in &catalogue.damaged {
         let file = line(&d.file.to_string_lossy());
         s.out
-            .warn(format!("{file} is not listed: {}", line(&d.why)));
+            .warn(format!("{file} cannot be read: {}", line(&d.why)));
     }
     let points: Vec<Entry<'_>> = catalogue
         .points
