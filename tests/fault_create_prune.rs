@@ -33,7 +33,7 @@ fn at_every_passage(
     unreachable!()
 }
 
-const CREATE: &[&str] = &["create", "-r", "new", "--tag", "fresh"];
+const CREATE: &[&str] = &["create", "-r", "new", "--tag", "fresh", "--pin"];
 const PRUNE: &[&str] = &["prune", "--keep-last", "1", "-y"];
 
 #[test]

@@ -53,10 +53,12 @@ impl Session {
             None => policy_file::find(&bare)?,
         }
         .unwrap_or_default();
-        let chosen = global
-            .state_dir
-            .clone()
-            .or_else(|| policy.state_dir.as_ref().map(|dir| bare.real(dir)));
+        let chosen = global.state_dir.clone().or_else(|| {
+            policy
+                .state_dir
+                .as_ref()
+                .map(|dir| bare.real(bare.resolve(dir).unwrap_or_else(|_| dir.clone())))
+        });
         let (layout, kind) = Layout::find(&global.root, chosen.as_deref())?;
         if kind == StateDir::Temporary {
             out.warn(format!(

@@ -14,7 +14,8 @@ use super::{Engine, EngineError};
 use crate::point::document::{
     self, Completeness, Config, ConfigRoot, Incoming, Missing, Point, RootKind, Trigger,
 };
-use crate::point::{BytePath, PointId};
+use crate::point::marks::Note;
+use crate::point::{BytePath, Marks, PointId};
 use crate::system::fault;
 use crate::system::follow::{self, EXCLUDED_NAMES, EXCLUDED_PREFIXES, Sources};
 use crate::system::lock::{Lock, Mode};
@@ -40,6 +41,8 @@ pub struct Request {
     pub userdata: BTreeMap<String, String>,
     /// Whether to capture the configuration.
     pub config: bool,
+    /// Whether it is pinned from the moment it is listed.
+    pub pinned: bool,
     /// Captured beside what the policy names: logical paths.
     pub also: Vec<PathBuf>,
     /// The switch under way.
@@ -56,6 +59,7 @@ impl Request {
             tags: BTreeSet::new(),
             userdata: BTreeMap::new(),
             config: true,
+            pinned: false,
             also: Vec::new(),
             incoming: None,
         }
@@ -67,6 +71,8 @@ impl Request {
 pub struct Created {
     /// Its document.
     pub point: Point,
+    /// Its marks.
+    pub marks: Marks,
     /// The vault's recovery password, when the vault was made just now.
     pub recovery: Option<RecoveryPassword>,
     /// What is worth knowing and no reason to call the point partial.
@@ -119,7 +125,7 @@ pub(super) fn create_locked(
     let id = engine.clock.new_id(created);
     points::begin(engine.layout, id)?;
     fault::point("create.begun");
-    let point = match take(engine, &vault, request, id, created) {
+    let taken = match take(engine, &vault, request, id, created) {
         Ok(taken) => taken,
         Err(error) => {
             // The error that stopped us is what the user must hear of; what
@@ -130,9 +136,10 @@ pub(super) fn create_locked(
     };
     points::end(engine.layout, id)?;
     fault::point("create.ended");
-    let (point, warnings) = point;
+    let (point, marks, warnings) = taken;
     Ok(Created {
         point,
+        marks,
         recovery,
         warnings,
     })
@@ -144,7 +151,7 @@ fn take(
     request: &Request,
     id: PointId,
     created: DateTime<Utc>,
-) -> Result<(Point, Vec<String>), EngineError> {
+) -> Result<(Point, Marks, Vec<String>), EngineError> {
     let mut missing = Vec::new();
     let mut warnings = Vec::new();
     let sources = if request.config {
@@ -200,9 +207,18 @@ fn take(
         known_good,
         completeness: Completeness::from_missing(missing),
     };
+    // The pin comes first: a prune that sees the point must see that too.
+    let mut marks = Marks::default();
+    if request.pinned {
+        let (at, reason) = (created, None);
+        marks.version = crate::point::marks::VERSION;
+        marks.pinned = Some(Note { at, reason });
+        points::store_marks(engine.layout, id, &marks)?;
+    }
+    fault::point("create.marked");
     points::store(engine.layout, &point)?;
     fault::point("create.documented");
-    Ok((point, warnings))
+    Ok((point, marks, warnings))
 }
 
 fn find_sources(engine: &Engine<'_>, request: &Request) -> Result<Sources, IoError> {

@@ -75,7 +75,8 @@ pub fn change(path: &BytePath, what: &What, style: &Style) -> String {
 /// A unified diff, coloured by line.
 pub fn file_text(diff: &FileDiff, style: &Style) -> Vec<u8> {
     let plain = render(diff, &RenderOptions::default());
-    if !style.colour {
+    // Elsewhere than on a terminal the bytes of the file stay what they are.
+    if !style.colour && style.width.is_none() {
         return plain;
     }
     let mut out = Vec::new();
@@ -95,6 +96,7 @@ pub fn file_text(diff: &FileDiff, style: &Style) -> Vec<u8> {
         let body = printable(std::path::Path::new(std::ffi::OsStr::from_bytes(body)));
         let body = body.replace("\\t", "\t");
         match code {
+            _ if !style.colour => out.extend(body.bytes()),
             "" => out.extend(body.bytes()),
             code => out.extend(format!("\x1b[{code}m{body}\x1b[0m").bytes()),
         }

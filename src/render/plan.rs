@@ -2,6 +2,7 @@
 
 use super::Style;
 use super::diff::change;
+use super::style::line;
 use crate::plan::humane;
 use crate::plan::prune::PrunePlan;
 use crate::plan::restore::{ProfileMove, SystemPlan};
@@ -54,7 +55,7 @@ pub fn prune(plan: &PrunePlan, name: impl Fn(&str) -> String, style: &Style) -> 
         let pad = if decision.keep { "   " } else { " " };
         let text = decision.to_string();
         let why = text.split_once(": ").map_or(text.as_str(), |(_, why)| why);
-        out.push_str(&format!("{sign}{pad}{name}  {}\n", style.dim(why)));
+        out.push_str(&format!("{sign}{pad}{name}  {}\n", style.dim(line(why))));
     }
     if plan.missing_bytes > 0 {
         let missing = humane::bytes(plan.missing_bytes);

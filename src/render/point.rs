@@ -40,11 +40,11 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
 
 fn system_word(system: &System) -> String {
     match (&system.profile, system.target()) {
-        (Some(p), Some(t)) if p.toplevel == *t => format!("{} {}", p.name, p.generation),
+        (Some(p), Some(t)) if p.toplevel == *t => format!("{} {}", line(&p.name), p.generation),
         (_, Some(_)) => system
             .nixos_version
-            .clone()
-            .unwrap_or_else(|| "unlisted".to_owned()),
+            .as_deref()
+            .map_or_else(|| "unlisted".to_owned(), line),
         (_, None) => "–".to_owned(),
     }
 }
@@ -127,7 +127,7 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
     if let Some(profile) = &system.profile {
         put(
             "profile",
-            format!("{}, generation {}", profile.name, profile.generation),
+            format!("{}, generation {}", line(&profile.name), profile.generation),
         );
         put("toplevel", profile.toplevel.to_absolute_path());
     }
@@ -177,14 +177,18 @@ fn system(system: &System, put: &mut impl FnMut(&str, String)) {
 fn config_part(config: &Config, verbose: bool, put: &mut impl FnMut(&str, String)) {
     put(
         "configuration",
-        format!("{}, hash {}", config_word(config), short_hash(&config.hash)),
+        format!(
+            "{}, hash {}",
+            config_word(config),
+            line(short_hash(&config.hash))
+        ),
     );
     for root in &config.roots {
         let git = root.git.as_ref().map_or_else(String::new, |git| {
             let commit = git
                 .commit
                 .as_deref()
-                .map_or("no commit", |c| &c[..c.len().min(12)]);
+                .map_or_else(|| "no commit".to_owned(), |c| line(short_hash(c)));
             let dirt = match git.dirty {
                 Some(true) => ", dirty",
                 Some(false) => ", clean",

@@ -12,6 +12,7 @@ pub const CREATE: &[&str] = &[
     "create.observed",
     "create.captured",
     "create.pinned",
+    "create.marked",
     "create.documented",
     "create.ended",
 ];

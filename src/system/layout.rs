@@ -50,6 +50,10 @@ impl Layout {
     /// silently replaced.
     pub fn find(root: &Path, chosen: Option<&Path>) -> Result<(Self, StateDir), IoError> {
         let root = fs::canonicalize(root).at("use the root", root)?;
+        if !root.is_dir() {
+            let source = io::Error::from(io::ErrorKind::NotADirectory);
+            return Err(source).at("use the root", &root);
+        }
         if let Some(chosen) = chosen {
             durable::create_private_dir(chosen)?;
             let state = fs::canonicalize(chosen).at("use the state directory", chosen)?;
@@ -57,7 +61,9 @@ impl Layout {
         }
         let privileged = rustix::process::geteuid().is_root();
         let default = if privileged || root != Path::new("/") {
-            Some(root.join("var/lib/cairn"))
+            // A link in another root leads where it would lead there.
+            let bare = Self::new(&root, PathBuf::new());
+            Some(bare.real(bare.resolve(Path::new("/var/lib/cairn"))?))
         } else {
             user_data_dir().map(|d| d.join("cairn"))
         };
@@ -165,6 +171,14 @@ impl Layout {
         Ok(done)
     }
 
+    /// The real path of what a logical one leads to, links followed as the
+    /// machine under the root follows them. A path that leads nowhere is
+    /// given as it is.
+    pub fn follow(&self, logical: &str) -> PathBuf {
+        let logical = Path::new(logical);
+        self.real(self.resolve(logical).as_deref().unwrap_or(logical))
+    }
+
     /// The folder of the profile `name`: `system` lives directly in the
     /// profiles directory, all others in `system-profiles`.
     pub fn profile_dir(&self, name: &str) -> PathBuf {
@@ -223,7 +237,7 @@ impl Layout {
 
     /// The policy the NixOS module writes.
     pub fn policy(&self) -> PathBuf {
-        self.real("/etc/cairn/policy.json")
+        self.follow("/etc/cairn/policy.json")
     }
 }
 

@@ -13,11 +13,14 @@ const ESPS: &[&str] = &["/boot", "/efi", "/boot/efi"];
 /// The toplevel the boot loader starts by default; `None` when there is no
 /// loader (containers) or it cannot be read.
 pub fn default(layout: &Layout) -> Option<StorePath> {
-    let text = |path: &str| fs::read_to_string(layout.real(path)).ok();
+    let text = |path: &str| fs::read_to_string(layout.follow(path)).ok();
     ESPS.iter()
         .find_map(|esp| {
             let conf = text(&format!("{esp}/loader/loader.conf"))?;
-            loader::systemd_boot(&conf, &entries(&layout.real(esp).join("loader/entries")))
+            loader::systemd_boot(
+                &conf,
+                &entries(&layout.follow(&format!("{esp}/loader/entries"))),
+            )
         })
         .or_else(|| text("/boot/grub/grub.cfg").and_then(|t| loader::grub(&t)))
         .or_else(|| text("/boot/extlinux/extlinux.conf").and_then(|t| loader::extlinux(&t)))

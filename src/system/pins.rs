@@ -84,7 +84,13 @@ fn pin_one(layout: &Layout, dir: &Path, name: &str, path: &StorePath) -> Result<
 fn make_dir(dir: &Path) -> Result<(), IoError> {
     match fs::create_dir(dir) {
         Ok(()) => durable::sync_parent(dir),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            // Never through a link: the roots would be made elsewhere.
+            if fs::symlink_metadata(dir).at("look at", dir)?.is_dir() {
+                return Ok(());
+            }
+            Err(io::Error::from(io::ErrorKind::NotADirectory)).at("use the folder", dir)
+        }
         Err(e) => Err(e).at("create the folder", dir),
     }
 }

@@ -18,20 +18,21 @@ use super::{At, IoError, Layout, durable, fault};
 use crate::point::document::{DocumentError, MAX_BYTES};
 use crate::point::{Marks, Point, PointId, marks};
 
-/// Every point that can be read, oldest first, and every file that cannot.
+/// Every point that can be read, oldest first, and every file that cannot. A
+/// point whose marks cannot be read counts as pinned.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// Points with their marks, sorted by id.
     pub points: Vec<(Point, Marks)>,
-    /// Files in `points/` that are no documents; the rest is listed all the
-    /// same.
+    /// Files in `points/` that are no documents, and marks that are none; the
+    /// rest is listed all the same.
     pub damaged: Vec<Damaged>,
 }
 
 /// A file that should be a document and is none.
 #[derive(Debug)]
 pub struct Damaged {
-    /// Its name.
+    /// Its name; with its folder when that is not `points/`.
     pub file: OsString,
     /// The id it is stored under, when its name has one.
     pub id: Option<PointId>,
@@ -86,10 +87,19 @@ pub fn catalogue(layout: &Layout) -> Result<Catalogue, IoError> {
     for (file, read) in read_all(&dir, names) {
         match read {
             Ok(point) => {
-                let marks = if marked.contains(&point.id) {
-                    read_marks(layout, point.id)?
-                } else {
-                    Marks::default()
+                let marks = match marked
+                    .contains(&point.id)
+                    .then(|| read_marks(layout, point.id))
+                {
+                    None => Marks::default(),
+                    Some(Ok(marks)) => marks,
+                    Some(Err(e)) => {
+                        let file = format!("marks/{}.json", point.id).into();
+                        let (id, why) = (Some(point.id), e.source.to_string());
+                        let kept = unreadable_marks(&point, &why);
+                        catalogue.damaged.push(Damaged { file, id, why });
+                        kept
+                    }
                 };
                 catalogue.points.push((point, marks));
             }
@@ -98,6 +108,19 @@ pub fn catalogue(layout: &Layout) -> Result<Catalogue, IoError> {
     }
     catalogue.points.sort_by_key(|(p, _)| p.id);
     Ok(catalogue)
+}
+
+/// What stands in for marks that cannot be read: the point may have been
+/// pinned, so prune must not take it.
+fn unreadable_marks(point: &Point, why: &str) -> Marks {
+    Marks {
+        version: marks::VERSION,
+        pinned: Some(marks::Note {
+            at: point.created,
+            reason: Some(format!("its marks cannot be read: {why}")),
+        }),
+        verdict: None,
+    }
 }
 
 /// A document, or the id it is stored under and what is wrong with it.
@@ -209,9 +232,19 @@ pub fn read_marks(layout: &Layout, id: PointId) -> Result<Marks, IoError> {
     let Some(text) = optional(fs::read(&path).at("read the marks", &path))? else {
         return Ok(Marks::default());
     };
-    serde_json::from_slice(&text)
-        .map_err(io::Error::from)
-        .at("read the marks", &path)
+    parse_marks(&text).at("read the marks", &path)
+}
+
+fn parse_marks(text: &[u8]) -> io::Result<Marks> {
+    let marks: Marks = serde_json::from_slice(text)?;
+    // Writing them back would lose what a newer cairn put there.
+    if marks.version > marks::VERSION {
+        let (found, known) = (marks.version, marks::VERSION);
+        return Err(io::Error::other(format!(
+            "they have version {found}, this cairn reads version {known}"
+        )));
+    }
+    Ok(marks)
 }
 
 /// Stores the marks of a point and reads them back.
@@ -235,16 +268,19 @@ pub fn store_marks(layout: &Layout, id: PointId, new: &Marks) -> Result<(), IoEr
 }
 
 /// The points that have marks, with them. A document that cannot be read is
-/// left out.
+/// left out, and so are marks that cannot.
 ///
 /// # Errors
-/// When marks cannot be read.
+/// When the folder cannot be listed.
 pub fn marked_points(layout: &Layout) -> Result<Vec<(Point, Marks)>, IoError> {
     let dir = layout.points();
     let mut found = Vec::new();
     for id in marked(layout)? {
         if let Ok(point) = read_document(&dir, &OsString::from(format!("{id}.json"))) {
-            found.push((point, read_marks(layout, id)?));
+            // Marks that cannot be read say nothing good of a point.
+            if let Ok(marks) = read_marks(layout, id) {
+                found.push((point, marks));
+            }
         }
     }
     Ok(found)
@@ -281,6 +317,8 @@ pub fn inflight(layout: &Layout) -> Result<Vec<PointId>, IoError> {
         .into_iter()
         .flatten()
         .flatten()
+        // Markers are files; what else somebody put here is not ours to end.
+        .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
         .filter_map(|e| e.file_name().to_str()?.parse().ok())
         .collect())
 }

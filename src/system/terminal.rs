@@ -24,7 +24,11 @@ pub fn width() -> Option<usize> {
         return std::env::var("COLUMNS").ok()?.parse().ok();
     }
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    // A terminal that does not know its width is still a terminal.
+    Some(match usize::from(size.ws_col) {
+        0 => 80,
+        columns => columns,
+    })
 }
 
 /// Asks a yes–no question on the terminal; anything but yes is no.

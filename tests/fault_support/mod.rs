@@ -22,6 +22,18 @@ use tempfile::TempDir;
 #[allow(unused_imports)]
 pub use tree::{Node, changed, listing};
 
+/// A temporary folder, in memory where that keeps extended attributes: these
+/// tests flush thousands of times, and no power is cut.
+pub fn scratch() -> TempDir {
+    let shm = Path::new("/dev/shm");
+    if let Ok(dir) = tempfile::tempdir_in(shm)
+        && xattr::set(dir.path(), "user.test", b"1").is_ok()
+    {
+        return dir;
+    }
+    tempfile::tempdir().unwrap()
+}
+
 /// Says that a test cannot run here; where nothing may be skipped it fails.
 pub fn skip(name: &str, missing: &str) {
     println!("SKIPPED: {missing}");
@@ -141,7 +153,7 @@ impl Machine {
 
     /// A machine without Nix: an empty root with a configuration.
     pub fn plain() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let root = dir.path().join("root");
         fs::create_dir_all(root.join("etc/nixos")).unwrap();
         fs::write(root.join("etc/nixos/configuration.nix"), "{ }\n").unwrap();
@@ -149,7 +161,7 @@ impl Machine {
     }
 
     pub fn copy_of(from: &Path) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let copied = Command::new("cp")
             .args(["-a", "--reflink=auto", "--"])
             .arg(from.join("root"))

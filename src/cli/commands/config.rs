@@ -89,12 +89,7 @@ fn list(s: &Session) -> Result<Exit, Failure> {
                     date(point.created).into(),
                     config.files.to_string().into(),
                     bytes(config.bytes).into(),
-                    config
-                        .hash
-                        .get(..12)
-                        .unwrap_or(&config.hash)
-                        .to_owned()
-                        .into(),
+                    line(config.hash.get(..12).unwrap_or(&config.hash)).into(),
                     line(&point.reason).into(),
                 ]);
             }

@@ -16,7 +16,7 @@ use crate::point::PointId;
 use crate::point::policy::Keep;
 use crate::render;
 use crate::render::Style;
-use crate::render::style::count;
+use crate::render::style::{count, line};
 
 /// What goes, of each kind that was asked for.
 struct Plans {
@@ -153,7 +153,12 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> 
             ));
         }
         for (id, why) in &pruned.failed {
-            text.push_str(&format!("{} {}: {why}\n", style.red("failed"), short(*id)));
+            text.push_str(&format!(
+                "{} {}: {}\n",
+                style.red("failed"),
+                short(*id),
+                line(why)
+            ));
         }
         text.into_bytes()
     })?;

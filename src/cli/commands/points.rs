@@ -12,7 +12,7 @@ use super::super::session::Session;
 use crate::engine::create::{self, Created, Request};
 use crate::engine::diff;
 use crate::engine::marks::{self, Say};
-use crate::point::{Marks, Point, PointId, Selector};
+use crate::point::{Marks, Point, PointId};
 use crate::render;
 use crate::render::style::{count, line};
 
@@ -39,16 +39,12 @@ pub(super) fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
     request.tags = args.tags.into_iter().collect();
     request.userdata = args.userdata.into_iter().collect();
     request.config = !args.no_config;
+    request.pinned = args.pin;
     if s.dry_run() {
         return preview(s, &request);
     }
     let created = create::create(&s.engine(), &request)?;
-    let mut marks = Marks::default();
-    if args.pin {
-        let selector = Selector::Prefix(created.point.id.hex());
-        marks = marks::say(&s.engine(), &selector, Say::Pin, None)?.1;
-    }
-    tell_created(&s.out, &created, &marks)
+    tell_created(&s.out, &created, &created.marks)
 }
 
 /// Prints a point that was just taken.
@@ -56,7 +52,7 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
     let point = &created.point;
     tell_recovery(out, created);
     for warning in &created.warnings {
-        out.warn(warning);
+        out.warn(line(warning));
     }
     out.result("point", Entry::new(point, marks), |style| {
         let id = short(point.id);
@@ -146,7 +142,7 @@ pub(super) fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
     for d in &catalogue.damaged {
         let file = line(&d.file.to_string_lossy());
         s.out
-            .warn(format!("{file} is not listed: {}", line(&d.why)));
+            .warn(format!("{file} cannot be read: {}", line(&d.why)));
     }
     let points: Vec<Entry<'_>> = catalogue
         .points
