@@ -183,7 +183,7 @@ mod tests {
         let text = |width| table.render(&style(width));
         assert_eq!(text(40), "ID  SIZE    REASON\n1   1234 B  to see why\n");
         assert_eq!(text(16), "ID  REASON\n1   to see why\n");
-        assert_eq!(text(12), "ID  REASON\n1   to see…\n");
+        assert_eq!(text(12), "ID  REASON\n1   to see …\n");
     }
 
     #[test]
