@@ -384,7 +384,7 @@ fn imports_known_only_when_evaluated_are_told_with_their_line() {
         "{text}"
     );
     let brief = machine.ok(&["show"]);
-    assert!(brief.contains("import(s), shown with -v"), "{brief}");
+    assert!(brief.contains("imports, shown with -v"), "{brief}");
 }
 
 #[test]

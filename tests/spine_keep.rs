@@ -143,7 +143,7 @@ fn one_problem(machine: &Machine, point: &str, what: &str) {
         "{text}"
     );
     assert!(
-        text.ends_with("1 problem(s): 2 restore point(s), 2 snapshot(s)\n"),
+        text.ends_with("1 problem: 2 restore point(s), 2 snapshot(s)\n"),
         "{text}"
     );
 }
@@ -282,7 +282,7 @@ fn a_flipped_bit_is_found_when_every_byte_is_read_and_only_then() {
 }
 
 #[test]
-fn a_damaged_file_is_never_restored_and_abort_leaves_all_as_it_was() {
+fn a_damaged_file_is_never_restored_and_leaves_all_as_it_was() {
     let Some((machine, [first, _])) = two_points() else {
         return;
     };
@@ -293,15 +293,14 @@ fn a_damaged_file_is_never_restored_and_abort_leaves_all_as_it_was() {
     let before = contents(&nixos);
     let run = machine
         .cairn(&["restore", &first, "--only", "config", "--yes"])
-        .ends(22);
-    assert!(
-        run.err.contains("cairn resume (or: cairn abort)"),
-        "{}",
-        run.err
+        .ends(1);
+    assert!(run.err.contains("nothing was changed"), "{}", run.err);
+    same(
+        &before,
+        &contents(&nixos),
+        "a restore that could not be staged",
     );
-    same(&before, &contents(&nixos), "a restore that stopped");
-    machine.ok(&["abort", "--yes"]);
-    same(&before, &contents(&nixos), "an aborted restore");
+    machine.cairn(&["abort", "--yes"]).ends(1);
     // A file that is whole comes back from the same point.
     machine.ok(&["restore", &first, "/etc/nixos/hardware.nix", "--yes"]);
     assert_eq!(machine.read("etc/nixos/hardware.nix"), "{ }\n");
@@ -322,7 +321,11 @@ fn decisions(plan: &Value) -> BTreeMap<String, (bool, Vec<String>)> {
             (decision["keep"].as_bool().unwrap(), reasons.collect()),
         )
     };
-    plan["plan"]["decisions"]
+    let plan = match &plan["plan"]["points"] {
+        Value::Null => &plan["plan"],
+        points => points,
+    };
+    plan["decisions"]
         .as_array()
         .unwrap()
         .iter()
@@ -540,5 +543,5 @@ fn ten_generations_stay_by_default() {
     assert!(told.contains("deleted generations 3, 2"), "{told}");
     assert_eq!(generations(&machine), [1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     let told = machine.ok(&["generations", "clean", "--yes"]);
-    assert!(!told.contains("remove"), "{told}");
+    assert!(told.ends_with("nothing to remove\n"), "{told}");
 }

@@ -327,7 +327,7 @@ fn a_name_of_no_point_or_of_several_ends_with_10_and_says_what_to_do() {
     };
     machine
         .cairn(&["restore", "--yes"])
-        .fails(10, "there is no restore point yet", "cairn list");
+        .fails(10, "there is no restore point yet", "cairn create");
     machine.create("one");
     machine.create("two");
     let before = machine.exact();
@@ -336,7 +336,7 @@ fn a_name_of_no_point_or_of_several_ends_with_10_and_says_what_to_do() {
         (ambiguous, "is the start of 2 restore points"),
         ("ffffffff", "no restore point ffffffff"),
         ("latest~2", "no restore point latest~2"),
-        ("latest-good", "no restore point latest-good"),
+        ("latest-good", "no restore point is marked good"),
         ("yesterday", "'yesterday' names no restore point"),
         ("latest~x", "'latest~x' names no restore point"),
         ("booted~1", "'booted~1' names no restore point"),

@@ -264,7 +264,7 @@ pub fn plan_generations(engine: &Engine<'_>, keep: &Keep) -> Result<PrunePlan, E
                 protected.push(Protection::Current);
             }
             Item {
-                key: format!("{:020}", g.number),
+                key: g.number.to_string(),
                 created: g.date,
                 tags: std::collections::BTreeSet::new(),
                 trigger: Trigger::Manual.to_string(),
