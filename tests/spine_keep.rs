@@ -143,7 +143,7 @@ fn one_problem(machine: &Machine, point: &str, what: &str) {
         "{text}"
     );
     assert!(
-        text.ends_with("1 problem: 2 restore point(s), 2 snapshot(s)\n"),
+        text.ends_with("1 problem: 2 restore points, 2 snapshots\n"),
         "{text}"
     );
 }
@@ -347,7 +347,7 @@ fn twenty_points_stay_by_default() {
         assert_eq!(plan[id].0, n >= 2, "number {n}: {:?}", plan[id]);
     }
     let told = machine.ok(&["prune", "--yes"]);
-    assert!(told.contains("removed 2 restore point(s)"), "{told}");
+    assert!(told.contains("removed 2 restore points"), "{told}");
     assert!(told.contains("beyond keep-last 20"), "{told}");
     assert_eq!(machine.ids(), ids[2..]);
     for id in &ids[..2] {

@@ -335,7 +335,7 @@ fn a_name_of_no_point_or_of_several_ends_with_10_and_says_what_to_do() {
     for (word, what) in [
         (ambiguous, "is the start of 2 restore points"),
         ("ffffffff", "no restore point ffffffff"),
-        ("latest~2", "no restore point latest~2"),
+        ("latest~2", "there are not 3 restore points"),
         ("latest-good", "no restore point is marked good"),
         ("yesterday", "'yesterday' names no restore point"),
         ("latest~x", "'latest~x' names no restore point"),

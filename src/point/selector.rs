@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::document::Trigger;
 use super::{Marks, Point, PointId};
 use crate::nix::store_path::StorePath;
 
@@ -11,7 +12,9 @@ use crate::nix::store_path::StorePath;
 pub enum Selector {
     /// Hex digits that an id starts with, lower case, no dashes.
     Prefix(String),
-    /// `latest`, `latest~N`: the newest but N.
+    /// `latest`, `latest~N`: the newest but N. Points that a restore took to
+    /// undo itself do not count: after a restore, `latest` is still the point
+    /// that was meant before.
     Latest(usize),
     /// `latest-good`, `latest-good~N`: the newest known-good but N.
     LatestGood(usize),
@@ -131,7 +134,10 @@ impl Selector {
             })
         };
         let found = match self {
-            Self::Latest(n) => newest().nth(*n).map(|(p, _)| p),
+            Self::Latest(n) => newest()
+                .map(|(p, _)| p)
+                .filter(|p| p.trigger != Trigger::PreRestore)
+                .nth(*n),
             Self::LatestGood(n) => newest()
                 .filter(|(_, m)| m.is_good())
                 .nth(*n)
