@@ -335,7 +335,6 @@ fn a_name_of_no_point_or_of_several_ends_with_10_and_says_what_to_do() {
     for (word, what) in [
         (ambiguous, "is the start of 2 restore points"),
         ("ffffffff", "no restore point ffffffff"),
-        ("latest~2", "there are not 3 restore points"),
         ("latest-good", "no restore point is marked good"),
         ("yesterday", "'yesterday' names no restore point"),
         ("latest~x", "'latest~x' names no restore point"),
@@ -361,8 +360,12 @@ fn a_name_of_no_point_or_of_several_ends_with_10_and_says_what_to_do() {
         let run = machine.cairn(&["--json", "show", word]).ends(10);
         let told: serde_json::Value = serde_json::from_str(&run.err).unwrap();
         assert_eq!(told["error"]["exit"], 10);
-        assert_eq!(told["error"]["next"], "cairn list");
+        let next = told["error"]["next"].as_str().unwrap();
+        assert!(next.starts_with("cairn list"), "{next}");
     }
+    machine
+        .cairn(&["show", "latest~2"])
+        .fails(10, "there are not 3 restore points", "cairn");
     // Nothing runs that never booted.
     fs::remove_file(machine.root().join("run/booted-system")).unwrap();
     machine

@@ -100,7 +100,7 @@ fn a_wrecked_machine_comes_back_whole_and_undo_goes_both_ways() {
     assert_eq!(machine.profile().to_str(), Some("system-2-link"));
     assert_eq!((time(&hardware), time(&configuration)), times);
     assert!(told.contains("cairn undo brings it back"), "{told}");
-    let again = machine.ok(&["restore", "latest~1", "--yes"]);
+    let again = machine.ok(&["restore", "latest", "--yes"]);
     assert!(again.contains("everything is already as"), "{again}");
 
     machine.ok(&["undo", "--yes"]);

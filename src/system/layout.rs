@@ -234,11 +234,6 @@ impl Layout {
     pub fn has_vault(&self) -> bool {
         fs::read_dir(self.vault()).is_ok_and(|mut entries| entries.next().is_some())
     }
-
-    /// The policy the NixOS module writes.
-    pub fn policy(&self) -> PathBuf {
-        self.follow("/etc/cairn/policy.json")
-    }
 }
 
 /// The normal parts and `..` of a path, last first.

@@ -24,6 +24,9 @@ pub enum LoadError {
     },
 }
 
+/// The policy the NixOS module writes, as a logical path.
+const POLICY: &str = "/etc/cairn/policy.json";
+
 /// The policy that stands for none at all.
 const NONE: &str = "/dev/null";
 
@@ -34,12 +37,12 @@ const NONE: &str = "/dev/null";
 /// A file that cannot be read or is no policy, and a link that leads nowhere:
 /// defaults never stand in for a policy that was written.
 pub fn find(layout: &Layout) -> Result<Option<Policy>, LoadError> {
-    let place = layout.policy();
+    let logical = Path::new(POLICY);
+    let place = layout.real(logical);
     if optional(fs::symlink_metadata(&place).at("look at", &place))?.is_none() {
         return Ok(None);
     }
-    let logical = Path::new("/").join(place.strip_prefix(layout.root()).unwrap_or(&place));
-    let real = layout.real(layout.resolve(&logical)?);
+    let real = layout.real(layout.resolve(logical)?);
     let text = fs::read_to_string(&real).at("read the policy", &place)?;
     parse(&text, &place).map(Some)
 }
