@@ -90,7 +90,7 @@ fn a_wrecked_machine_comes_back_whole_and_undo_goes_both_ways() {
             .unwrap()
     };
     let times = (time(&hardware), time(&configuration));
-    machine.create("before the update");
+    let id = machine.create("before the update");
     wreck(&machine);
     let bad = contents(&etc);
     assert_ne!(good, bad);
@@ -100,7 +100,7 @@ fn a_wrecked_machine_comes_back_whole_and_undo_goes_both_ways() {
     assert_eq!(machine.profile().to_str(), Some("system-2-link"));
     assert_eq!((time(&hardware), time(&configuration)), times);
     assert!(told.contains("cairn undo brings it back"), "{told}");
-    let again = machine.ok(&["restore", "latest~1", "--yes"]);
+    let again = machine.ok(&["restore", &id, "--yes"]);
     assert!(again.contains("everything is already as"), "{again}");
 
     machine.ok(&["undo", "--yes"]);
