@@ -235,9 +235,10 @@ impl Layout {
         fs::read_dir(self.vault()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
-    /// The policy the NixOS module writes.
+    /// The policy the NixOS module writes: as a rule a link. It is not followed
+    /// here, because one that leads nowhere must not look like no policy.
     pub fn policy(&self) -> PathBuf {
-        self.follow("/etc/cairn/policy.json")
+        self.real("/etc/cairn/policy.json")
     }
 }
 
