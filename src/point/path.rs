@@ -9,18 +9,13 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A path that survives JSON, whatever its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BytePath(pub PathBuf);
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Form {
-    Text(String),
-    Bytes { hex: String },
-}
 
 impl BytePath {
     /// The path itself.
@@ -73,24 +68,49 @@ impl fmt::Display for BytePath {
 impl Serialize for BytePath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.to_str() {
-            Some(text) => Form::Text(text.to_owned()),
-            None => Form::Bytes {
-                hex: hex::encode(self.0.as_os_str().as_bytes()),
-            },
+            Some(text) => serializer.serialize_str(text),
+            None => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry(HEX, &hex::encode(self.0.as_os_str().as_bytes()))?;
+                map.end()
+            }
         }
-        .serialize(serializer)
     }
 }
 
+/// The one field of a path that is no text.
+const HEX: &str = "hex";
+
 impl<'de> Deserialize<'de> for BytePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Form::deserialize(deserializer)? {
-            Form::Text(text) => Ok(Self(text.into())),
-            Form::Bytes { hex: digits } => {
-                let bytes = hex::decode(&digits).map_err(serde::de::Error::custom)?;
-                Ok(Self(OsString::from_vec(bytes).into()))
-            }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// Reads either form as it comes, without keeping a copy to look at twice.
+struct Either;
+
+impl<'de> Visitor<'de> for Either {
+    type Value = BytePath;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a path, or {\"hex\": \"…\"}")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<BytePath, E> {
+        Ok(BytePath(text.into()))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<BytePath, M::Error> {
+        let digits = match map.next_entry::<String, String>()? {
+            Some((key, digits)) if key == HEX => digits,
+            _ => return Err(serde::de::Error::missing_field(HEX)),
+        };
+        if map.next_key::<IgnoredAny>()?.is_some() {
+            return Err(serde::de::Error::invalid_length(2, &"one field"));
         }
+        let bytes = hex::decode(&digits).map_err(serde::de::Error::custom)?;
+        Ok(BytePath(OsString::from_vec(bytes).into()))
     }
 }
 
@@ -109,6 +129,22 @@ mod tests {
     fn a_hostile_name_stays_on_its_line() {
         let name = OsString::from_vec(b"a\nb\xff\x1b[31m".to_vec());
         assert_eq!(printable(Path::new(&name)), "a\\nb\\xff\\u{1b}[31m");
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for text in [
+            "1",
+            "{}",
+            r#"{"hex":"0g"}"#,
+            r#"{"hex":"00","x":"y"}"#,
+            r#"{"x":"00"}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<BytePath>(text).is_err(),
+                "{text} was taken"
+            );
+        }
     }
 
     proptest! {

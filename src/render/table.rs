@@ -19,25 +19,26 @@ const ROOM: usize = 20;
 #[derive(Debug)]
 pub struct Cell {
     text: String,
+    width: usize,
     paint: fn(&Style, &str) -> String,
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self {
-            text: text.into(),
-            paint: |_, text| text.to_owned(),
-        }
+        Self::new(text, |_, text| text.to_owned())
     }
 }
 
 impl Cell {
     /// A cell in a colour.
     pub fn new(text: impl Into<String>, paint: fn(&Style, &str) -> String) -> Self {
-        Self {
-            text: text.into(),
-            paint,
-        }
+        let text = text.into();
+        let width = if text.is_ascii() {
+            text.len()
+        } else {
+            text.width()
+        };
+        Self { text, width, paint }
     }
 }
 
@@ -92,7 +93,7 @@ impl Table {
                     .rows
                     .iter()
                     .filter_map(|r| r.get(c))
-                    .map(|cell| cell.text.width());
+                    .map(|cell| cell.width);
                 cells.chain([self.head[c].width()]).max().unwrap_or(0)
             })
             .collect();
@@ -111,13 +112,14 @@ impl Table {
                     continue;
                 }
                 let last = Some(&c) == shown.last();
-                let text = match room {
-                    Some(room) if last => cut(&cell.text, room),
-                    _ => cell.text.clone(),
-                };
-                out.push_str(&(cell.paint)(style, &text));
+                match room {
+                    Some(room) if last => {
+                        out.push_str(&(cell.paint)(style, &cut(&cell.text, room)));
+                    }
+                    _ => out.push_str(&(cell.paint)(style, &cell.text)),
+                }
                 if !last {
-                    out.push_str(&" ".repeat(widths[c] - cell.text.width() + 2));
+                    out.push_str(&" ".repeat(widths[c] - cell.width + 2));
                 }
             }
             while out.ends_with(' ') {

@@ -4,14 +4,14 @@
 //! rename after everything it names is durable. `inflight/` holds a marker for
 //! each point that is being taken; what is left there belongs to a crash.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 
 use super::error::optional;
 use super::{At, IoError, Layout, durable, fault};
@@ -84,7 +84,7 @@ pub fn catalogue(layout: &Layout) -> Result<Catalogue, IoError> {
     names.sort();
     let marked = marked(layout)?;
     let mut catalogue = Catalogue::default();
-    for (file, read) in read_all(&dir, names) {
+    for (file, read) in read_all(&open_dir(&dir)?, names) {
         match read {
             Ok(point) => {
                 let marks = match marked
@@ -127,10 +127,11 @@ fn unreadable_marks(point: &Point, why: &str) -> Marks {
 type Outcome = Result<Point, (Option<PointId>, String)>;
 
 /// Reads documents, on two threads when there are many.
-fn read_all(dir: &Path, mut names: Vec<OsString>) -> Vec<(OsString, Outcome)> {
+fn read_all(dir: &OwnedFd, mut names: Vec<OsString>) -> Vec<(OsString, Outcome)> {
     let read = |names: Vec<OsString>| -> Vec<(OsString, Outcome)> {
+        let mut buffer = vec![0; USUAL_BYTES];
         let one = |name: OsString| {
-            let read = read_document(dir, &name);
+            let read = read_document(dir, &name, &mut buffer);
             (name, read)
         };
         names.into_iter().map(one).collect()
@@ -151,36 +152,39 @@ fn read_all(dir: &Path, mut names: Vec<OsString>) -> Vec<(OsString, Outcome)> {
     })
 }
 
-fn read_document(dir: &Path, file: &OsString) -> Outcome {
+/// Room for the documents of nearly all configurations.
+const USUAL_BYTES: usize = 32 << 10;
+
+fn open_dir(dir: &Path) -> Result<OwnedFd, IoError> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(dir, flags, Mode::empty()).at("list the points in", dir)
+}
+
+fn read_document(dir: &OwnedFd, file: &OsStr, buffer: &mut Vec<u8>) -> Outcome {
     let id: PointId = file
         .to_str()
         .and_then(|name| name.strip_suffix(".json"))
         .and_then(|stem| stem.parse().ok())
         .ok_or((None, "its name is not that of a restore point".to_owned()))?;
     let because = |e: String| (Some(id), e);
-    let text = read_limited(&dir.join(file)).map_err(|e| because(e.to_string()))?;
-    Point::parse(&text, id).map_err(|e: DocumentError| because(e.to_string()))
+    let size = read_limited(dir, file, buffer).map_err(|e| because(e.to_string()))?;
+    Point::parse(&buffer[..size], id).map_err(|e: DocumentError| because(e.to_string()))
 }
 
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a file"));
+/// Reads a file below the open folder `dir`; a file that ends within the buffer
+/// takes a single read, since only the end of a file makes one short.
+fn read_limited(dir: &OwnedFd, name: &OsStr, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+    let mut filled = 0;
+    loop {
+        let read = rustix::io::read(&file, &mut buffer[filled..])?;
+        filled += read;
+        if read == 0 || filled < buffer.len() || filled > MAX_BYTES {
+            return Ok(filled);
+        }
+        buffer.resize(buffer.len() * 2, 0);
     }
-    // Documents never change in place, so one read of the known size is all.
-    let mut text = vec![
-        0;
-        usize::try_from(meta.len())
-            .unwrap_or(MAX_BYTES)
-            .min(MAX_BYTES + 1)
-    ];
-    file.read_exact(&mut text)?;
-    Ok(text)
 }
 
 fn document_path(layout: &Layout, id: PointId) -> PathBuf {
@@ -273,10 +277,15 @@ pub fn store_marks(layout: &Layout, id: PointId, new: &Marks) -> Result<(), IoEr
 /// # Errors
 /// When the folder cannot be listed.
 pub fn marked_points(layout: &Layout) -> Result<Vec<(Point, Marks)>, IoError> {
-    let dir = layout.points();
+    let marked = marked(layout)?;
     let mut found = Vec::new();
-    for id in marked(layout)? {
-        if let Ok(point) = read_document(&dir, &OsString::from(format!("{id}.json"))) {
+    if marked.is_empty() {
+        return Ok(found);
+    }
+    let dir = open_dir(&layout.points())?;
+    let mut buffer = vec![0; USUAL_BYTES];
+    for id in marked {
+        if let Ok(point) = read_document(&dir, format!("{id}.json").as_ref(), &mut buffer) {
             // Marks that cannot be read say nothing good of a point.
             if let Ok(marks) = read_marks(layout, id) {
                 found.push((point, marks));
