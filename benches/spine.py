@@ -199,7 +199,7 @@ def measure(work, runs):
         runs,
     )
     time.sleep(3)
-    remembered = root / "var/lib/cairn/listing-system.json"
+    remembered = root / "var/lib/cairn/listing-system.cache"
     listing, *_ = race(
         None,
         [

@@ -156,6 +156,7 @@ fn files<'a>(
     stored: &'a VaultDir,
     end: &End,
     roots: &[PathBuf],
+    leave: &[PathBuf],
 ) -> Result<Files<'a>, EngineError> {
     let vault: &dyn Vault = stored.config();
     let relative = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
@@ -176,14 +177,10 @@ fn files<'a>(
             entries = Some(captured);
         }
         End::Now => {
-            let own: Vec<PathBuf> = create::own_state(engine)
-                .map(|state| engine.layout.real(state))
-                .into_iter()
-                .collect();
             let leave = Leave {
                 names: EXCLUDED_NAMES,
                 prefixes: EXCLUDED_PREFIXES,
-                paths: &own,
+                paths: leave,
             };
             for root in roots {
                 let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;
@@ -213,8 +210,9 @@ fn config_changes(
         .collect();
     roots.sort();
     roots.dedup();
-    let before = files(engine, vault, from, &roots)?;
-    let after = files(engine, vault, to, &roots)?;
+    let leave = left_out(engine, [from, to]);
+    let before = files(engine, vault, from, &roots, &leave)?;
+    let after = files(engine, vault, to, &roots, &leave)?;
     let labels = (from.label(), to.label());
     let inside = |change: &Change| {
         let path = Path::new("/").join(&change.path);
@@ -224,6 +222,20 @@ fn config_changes(
         .into_iter()
         .filter(inside)
         .map(|change| file_change(&before, &after, change, &labels))
+        .collect()
+}
+
+/// Real paths that are no part of a comparison with now: the state directory,
+/// and what a point could not capture.
+fn left_out(engine: &Engine<'_>, ends: [&End; 2]) -> Vec<PathBuf> {
+    let missing = ends.into_iter().flat_map(|end| match end {
+        End::Point(point) => point.completeness.missing(),
+        End::Now => &[],
+    });
+    missing
+        .map(|m| m.what.0.clone())
+        .chain(create::own_state(engine))
+        .map(|path| engine.layout.real(path))
         .collect()
 }
 

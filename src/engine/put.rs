@@ -41,6 +41,8 @@ pub(super) struct Staged<'a> {
     base: Beneath,
     /// How many files of other roots are staged: names are counted on.
     first: usize,
+    /// What is taken away; a folder never comes back as one.
+    goes: BTreeSet<&'a Path>,
     /// Where each new file waits, by the path it is for.
     files: BTreeMap<PathBuf, PathBuf>,
 }
@@ -89,12 +91,19 @@ fn stage_all<'a>(
             id,
             base: top.below(base)?,
             first: all.iter().map(|s| s.files.len()).sum(),
+            goes: going(plan),
             files: BTreeMap::new(),
         };
         staged.stage()?;
         all.push(staged);
     }
     Ok(all)
+}
+
+fn going(plan: &RootPlan) -> BTreeSet<&Path> {
+    let steps = plan.actions.steps.iter();
+    let going = steps.filter(|a| matches!(a, Action::RemoveDir(_) | Action::Remove(_)));
+    going.map(Action::path).collect()
 }
 
 fn relative(logical: &Path) -> &Path {
@@ -163,21 +172,18 @@ impl Staged<'_> {
 
     /// The nearest folder above `path` that is there now and is not to go.
     fn staying_folder(&self, path: &Path) -> Result<PathBuf, EngineError> {
-        let goes = |dir: &Path| {
-            self.plan
-                .actions
-                .steps
-                .iter()
-                .any(|a| matches!(a, Action::RemoveDir(p) | Action::Remove(p) if p == dir))
-        };
-        for dir in path.ancestors().skip(1) {
-            let there = self.base.stat(dir)?;
-            let is_dir = there.is_some_and(|s| kind(&s) == FileType::Directory);
-            if is_dir && !goes(dir) {
-                return Ok(dir.to_owned());
+        // From the top, so that nothing is looked for behind a link.
+        let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+        above.reverse();
+        let mut staying = Path::new("");
+        for dir in above {
+            let there = self.base.stat(dir)?.map(|s| kind(&s));
+            if there != Some(FileType::Directory) || self.goes.contains(dir) {
+                break;
             }
+            staying = dir;
         }
-        Ok(PathBuf::new())
+        Ok(staying.to_owned())
     }
 
     /// Takes the steps; gives their number.
@@ -203,12 +209,9 @@ impl Staged<'_> {
             touched.extend(step.path().parent());
             fault::point("restore.file");
         }
-        for dir in touched {
-            // A folder that was emptied may be gone by now, or a file.
-            let now = self.base.stat(dir)?.map(|s| kind(&s));
-            if now == Some(FileType::Directory) {
-                self.base.sync(dir)?;
-            }
+        // A folder that went is not there to be flushed; something else may be.
+        for dir in touched.into_iter().filter(|dir| !self.goes.contains(dir)) {
+            self.base.sync(dir)?;
         }
         Ok(self.plan.changes.len())
     }

@@ -39,8 +39,12 @@ impl AsRef<Path> for BytePath {
 /// Shows a path on one line, whatever its bytes: control characters and
 /// invalid UTF-8 are escaped, so a hostile name cannot break a listing.
 pub fn printable(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.iter().all(|b| (b' '..=b'~').contains(b)) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
     let mut out = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+    for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c.is_control() || is_bidi_control(c) {
                 out.extend(c.escape_default());

@@ -29,6 +29,7 @@ pub struct Generation {
     /// What it is.
     pub toplevel: StorePath,
     /// When its link was made (UTC).
+    #[serde(with = "chrono::serde::ts_nanoseconds")]
     pub date: DateTime<Utc>,
 }
 

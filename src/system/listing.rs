@@ -6,6 +6,9 @@
 //! of its folder. So a listing is good for as long as the profile's folder and
 //! the store have the stamps they had when it was read. Only two things are
 //! not noticed: a date put on a link by hand, and damage inside a store path.
+//!
+//! The memory is a cache in a compact form of its own, for this build alone:
+//! whatever does not read as one is read anew.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +28,8 @@ const WORTH_IT: usize = 32;
 /// tick, unseen (seconds).
 const SETTLED: i64 = 2;
 
-const VERSION: u32 = 1;
+/// Changes with the layout of what is remembered.
+const LAYOUT: &str = concat!("cairn ", env!("CARGO_PKG_VERSION"), " 1");
 
 /// What tells one state of a folder from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +58,7 @@ impl Stamp {
 
 #[derive(Serialize, Deserialize)]
 struct Remembered {
-    version: u32,
+    layout: String,
     root: PathBuf,
     stamps: [Stamp; 2],
     profile: Profile,
@@ -70,7 +74,7 @@ pub fn read(
     name: &str,
     now: DateTime<Utc>,
 ) -> Result<(Profile, Vec<Facts>), IoError> {
-    let file = layout.state().join(format!("listing-{name}.json"));
+    let file = layout.state().join(format!("listing-{name}.cache"));
     let stamps = stamps(layout, name);
     if let Some(known) = stamps.and_then(|s| recall(&file, layout.root(), s)) {
         return Ok((known.profile, known.facts));
@@ -82,7 +86,7 @@ pub fn read(
     {
         let root = layout.root().to_owned();
         let known = Remembered {
-            version: VERSION,
+            layout: LAYOUT.to_owned(),
             root,
             stamps,
             profile,
@@ -102,15 +106,15 @@ fn stamps(layout: &Layout, name: &str) -> Option<[Stamp; 2]> {
 }
 
 fn recall(file: &Path, root: &Path, stamps: [Stamp; 2]) -> Option<Remembered> {
-    let known: Remembered = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-    let same = known.version == VERSION && known.root == root && known.stamps == stamps;
+    let known: Remembered = postcard::from_bytes(&fs::read(file).ok()?).ok()?;
+    let same = known.layout == LAYOUT && known.root == root && known.stamps == stamps;
     (same && known.profile.generations.len() == known.facts.len()).then_some(known)
 }
 
 /// Best effort: without it the next listing is slower, nothing else.
 fn remember(file: &Path, known: &Remembered) {
     let temporary = file.with_extension(format!("tmp-{}", std::process::id()));
-    let Ok(text) = serde_json::to_vec(known) else {
+    let Ok(text) = postcard::to_allocvec(known) else {
         return;
     };
     if fs::write(&temporary, text)
@@ -162,7 +166,7 @@ mod tests {
         }
 
         fn remembers(&self) -> bool {
-            self.0.path().join("state/listing-system.json").exists()
+            self.0.path().join("state/listing-system.cache").exists()
         }
     }
 
@@ -197,7 +201,7 @@ mod tests {
     fn a_damaged_memory_is_no_memory() {
         let machine = Machine::new(40);
         let first = machine.read(10);
-        fs::write(machine.0.path().join("state/listing-system.json"), "{").unwrap();
+        fs::write(machine.0.path().join("state/listing-system.cache"), "{").unwrap();
         assert_eq!(machine.read(10), first);
     }
 }
