@@ -142,7 +142,7 @@ fn a_full_state_directory_stops_a_create() {
                     "{}",
                     ended.told()
                 );
-                assert_eq!(ids, [one.clone()], "{spare}");
+                assert_eq!(ids, std::slice::from_ref(&one), "{spare}");
             }
             Some(0) => {
                 fitted += 1;

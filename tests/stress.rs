@@ -38,7 +38,7 @@ fn work(machine: &Machine, worker: u64, until: Instant, counts: &Mutex<Counts>) 
     let mut round = worker;
     while Instant::now() < until {
         round += 1;
-        if round % 5 == 0 {
+        if round.is_multiple_of(5) {
             let keep = (5 + (round * 7 + worker * 3) % 16).to_string();
             let args = ["prune", "--keep-last", &keep, "-y", "--json"];
             let ended = machine.run(args);
@@ -70,7 +70,7 @@ fn work(machine: &Machine, worker: u64, until: Instant, counts: &Mutex<Counts>) 
             let policy = policy.to_str().unwrap();
             let reason = format!("worker {worker} round {round}");
             let mut args = vec!["create", "--json", "-r", &reason, "--policy", policy];
-            if round % 11 == 0 {
+            if round.is_multiple_of(11) {
                 args.push("--pin");
             }
             let ended = machine.run(&args);
