@@ -39,6 +39,8 @@ pub(super) struct Staged<'a> {
     vault: &'a dyn Vault,
     id: PointId,
     base: Beneath,
+    /// How many files of other roots are staged: names are counted on.
+    first: usize,
     /// What is taken away; a folder never comes back as one.
     goes: BTreeSet<&'a Path>,
     /// Where each new file waits, by the path it is for.
@@ -75,12 +77,12 @@ fn stage_all<'a>(
     id: PointId,
     made: &mut Vec<PathBuf>,
 ) -> Result<Vec<Staged<'a>>, EngineError> {
-    let mut all = Vec::new();
+    // All of it before any is staged: two roots may lie in one folder.
     for plan in plans {
         sweep(top, plan)?;
-        if plan.changes.is_empty() {
-            continue;
-        }
+    }
+    let mut all: Vec<Staged<'a>> = Vec::new();
+    for plan in plans.iter().filter(|p| !p.changes.is_empty()) {
         let base = relative(&plan.base);
         top.create_dirs(base, made)?;
         let mut staged = Staged {
@@ -88,6 +90,7 @@ fn stage_all<'a>(
             vault: vault.config(),
             id,
             base: top.below(base)?,
+            first: all.iter().map(|s| s.files.len()).sum(),
             goes: going(plan),
             files: BTreeMap::new(),
         };
@@ -145,7 +148,11 @@ impl Staged<'_> {
             if !is_file || in_place {
                 continue;
             }
-            let name = format!("{STAGED}{}-{}", self.id.hex(), self.files.len());
+            let name = format!(
+                "{STAGED}{}-{}",
+                self.id.hex(),
+                self.first + self.files.len()
+            );
             let place = self.staying_folder(&node.path)?.join(name);
             let mut file = self.base.create(&place)?;
             self.vault.read(entry, &mut file)?;
