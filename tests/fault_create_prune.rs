@@ -133,7 +133,7 @@ fn death_at_random_moments_loses_nothing() {
     while died < 60 && begun.elapsed() < Duration::from_secs(60) {
         round += 1;
         std::fs::write(machine.etc().join("count"), format!("{round}")).unwrap();
-        let pruning = round % 4 == 0;
+        let pruning = round.is_multiple_of(4);
         let args: &[&str] = if pruning {
             &["prune", "--keep-last", "4", "-y"]
         } else {
