@@ -91,6 +91,17 @@ pub fn decode_fixed<const N: usize>(input: impl AsRef<[u8]>) -> Result<[u8; N], 
     Ok(output)
 }
 
+/// The value of each digit, 32 and more for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut n = 0;
+    while n < ALPHABET.len() {
+        values[ALPHABET[n] as usize] = n as u8;
+        n += 1;
+    }
+    values
+};
+
 /// `output` is zeroed and `decode_len(input.len())` long.
 fn decode_into(input: &[u8], output: &mut [u8]) -> Result<(), DecodeError> {
     if encode_len(output.len()) != input.len() {
@@ -99,11 +110,12 @@ fn decode_into(input: &[u8], output: &mut [u8]) -> Result<(), DecodeError> {
         });
     }
     for (n, (offset, &byte)) in input.iter().enumerate().rev().enumerate() {
-        let Some(digit) = ALPHABET.iter().position(|&d| d == byte) else {
+        let digit = VALUES[usize::from(byte)];
+        if digit > 31 {
             return Err(DecodeError::InvalidDigit { offset, byte });
-        };
+        }
         let (at, shift) = (n * 5 / 8, n * 5 % 8);
-        let [low, high] = ((digit as u16) << shift).to_le_bytes();
+        let [low, high] = (u16::from(digit) << shift).to_le_bytes();
         output[at] |= low;
         match output.get_mut(at + 1) {
             Some(next) => *next |= high,
