@@ -6,14 +6,13 @@ use std::io;
 use serde_json::json;
 
 use super::Exit;
-use super::out::VERSION;
+use super::out::{VERSION, complain};
 use crate::engine::EngineError;
 use crate::point::selector::{SelectError, Selector};
 use crate::render::style::line;
 use crate::system::IoError;
 use crate::system::lock::LockError;
 use crate::system::policy_file::LoadError;
-use crate::vault::VaultError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +54,7 @@ impl Failure {
         match self {
             Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
             Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
-            Self::Engine(EngineError::Vault(VaultError::Key { .. })) => Exit::VaultKey,
+            Self::Engine(EngineError::Vault(e)) if e.is_key() => Exit::VaultKey,
             Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
                 Exit::NeedsResume
             }
@@ -68,6 +67,7 @@ impl Failure {
     fn untouched(&self) -> &'static str {
         match self {
             Self::Engine(e) => e.untouched(),
+            Self::Output(_) => "what was asked for may have been done all the same",
             _ => "nothing was changed",
         }
     }
@@ -107,10 +107,14 @@ impl Failure {
                     "exit": exit as u8,
                 }
             });
-            eprintln!("{told}");
+            complain(told);
         } else {
-            eprintln!("cairn: {}; {}", line(&self.to_string()), self.untouched());
-            eprintln!("  try: {}", self.next());
+            complain(format!(
+                "cairn: {}; {}",
+                line(&self.to_string()),
+                self.untouched()
+            ));
+            complain(format!("  try: {}", self.next()));
         }
         exit
     }

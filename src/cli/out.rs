@@ -26,6 +26,11 @@ impl<T: Serialize> Serialize for Envelope<'_, T> {
     }
 }
 
+/// Writes a line on standard error, if anybody is there to read it.
+pub(super) fn complain(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// A list, and what could not be listed.
 #[derive(Serialize)]
 pub(super) struct Items<T, O> {
@@ -73,12 +78,14 @@ impl Out {
     /// Prints a line that is no result: dropped by `--quiet` and `--json`.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Never: a reader that went away stops no change.
     pub(super) fn say(&self, text: impl AsRef<str>) -> io::Result<()> {
         if self.quiet || self.json {
             return Ok(());
         }
-        writeln!(io::stdout(), "{}", text.as_ref())
+        // What was asked for goes on, though nobody reads about it.
+        let _ = writeln!(io::stdout(), "{}", text.as_ref());
+        Ok(())
     }
 
     /// Warns on standard error, where results are not disturbed.
@@ -92,7 +99,7 @@ impl Out {
             .map_or(usize::MAX, |width| width - width.min(6));
         let mut head = self.style.yellow("note: ");
         for line in wrap(text.as_ref(), room) {
-            eprintln!("{head}{line}");
+            complain(format!("{head}{line}"));
             head = " ".repeat(6);
         }
     }

@@ -131,6 +131,11 @@ pub(super) fn create_locked(
             // The error that stopped us is what the user must hear of; what
             // cannot be cleaned now is cleaned by the next run.
             let _ = discard(engine, &vault, id);
+            if matches!(error, EngineError::Vault(_)) {
+                // Packs that no snapshot names may be left: the marker has the
+                // next run free them.
+                let _ = points::begin(engine.layout, id);
+            }
             return Err(error);
         }
     };
@@ -420,5 +425,8 @@ pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<bool, E
     for id in left {
         discard(engine, &vault, id)?;
     }
+    // What was stored for them takes space until now. A vault too damaged to
+    // be pruned must not keep new points from being taken.
+    let _ = vault.config().prune();
     Ok(true)
 }

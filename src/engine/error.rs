@@ -45,7 +45,7 @@ pub enum EngineError {
     #[error("keep-within: {0}")]
     Within(#[from] crate::plan::prune::WithinError),
     /// A restore was begun and has not ended.
-    #[error("a {} was interrupted and has not ended", .0.verb)]
+    #[error("an earlier {} was interrupted and has not ended", .0.verb)]
     Unfinished(Box<Entry>),
     /// There is nothing to resume, abort or undo.
     #[error("there is no restore to {0}")]
@@ -151,6 +151,9 @@ impl EngineError {
             }
             Self::Lock(LockError::Held { .. }) => {
                 "cairn status (then again, or with --lock-timeout 300)".into()
+            }
+            Self::Vault(e) if e.is_no_space() => {
+                "cairn prune (it also frees what this attempt had stored)".into()
             }
             Self::Vault(_) => "cairn verify".into(),
             Self::ToplevelGone { point, .. } => {

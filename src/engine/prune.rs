@@ -89,8 +89,17 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
             Protection::Default,
         ),
     ];
+    // Restores must not push out the last point that somebody meant to take.
+    let newest_meant = all
+        .iter()
+        .rev()
+        .find(|(p, _)| p.trigger != Trigger::PreRestore)
+        .map(|(p, _)| p.id);
     let item = |(point, marks): &(Point, Marks)| {
         let mut protected = Vec::new();
+        if newest_meant == Some(point.id) {
+            protected.push(Protection::NewestMeant);
+        }
         if marks.is_pinned() {
             protected.push(Protection::Pinned);
         }
@@ -140,6 +149,12 @@ fn needed_by_journal(engine: &Engine<'_>) -> Result<Vec<PointId>, EngineError> {
         }
     }
     ids.extend(last.map(|e| e.undo_point));
+    ids.extend(
+        entries
+            .last()
+            .into_iter()
+            .flat_map(|e| e.kept.iter().copied()),
+    );
     Ok(ids)
 }
 
@@ -244,9 +259,12 @@ pub fn plan_generations(engine: &Engine<'_>, keep: &Keep) -> Result<PrunePlan, E
         (pointers::current(engine.layout), Protection::Current),
         (loader::default(engine.layout), Protection::Default),
     ];
-    // A running specialisation keeps its parent's generation.
-    let parent = held[1].0.as_ref().and_then(|running| {
-        generations::specialisation_of(engine.layout, &profile, running).map(|(_, parent)| parent)
+    // A specialisation is held by its parent's generation.
+    let held = held.map(|(path, why)| {
+        let parent = path.as_ref().and_then(|path| {
+            generations::specialisation_of(engine.layout, &profile, path).map(|(_, parent)| parent)
+        });
+        (parent.or(path), why)
     });
     let items: Vec<Item> = profile
         .generations
@@ -259,9 +277,6 @@ pub fn plan_generations(engine: &Engine<'_>, keep: &Keep) -> Result<PrunePlan, E
                 .collect();
             if profile.current == Some(g.number) {
                 protected.push(Protection::ProfileCurrent);
-            }
-            if parent.as_ref() == Some(&g.toplevel) && !protected.contains(&Protection::Current) {
-                protected.push(Protection::Current);
             }
             Item {
                 key: g.number.to_string(),

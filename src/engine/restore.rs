@@ -12,7 +12,7 @@ use super::{Engine, EngineError, put};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
-use crate::point::{Point, Selector};
+use crate::point::{Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
@@ -92,6 +92,9 @@ pub struct Restored {
     pub goal: Goal,
     /// The point that undoes it.
     pub undo: Point,
+    /// The point taken before an interrupted restore was ended, if it had
+    /// anything left to change.
+    pub before: Option<PointId>,
     /// Files, folders and links changed.
     pub changed: usize,
     /// The generation the profile points to now.
@@ -263,6 +266,8 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
         undo_point: undo.id,
         scope: plan.scope.clone(),
         made: plan.roots.iter().flat_map(RootPlan::made).collect(),
+        roots: plan.roots.iter().map(|r| r.root.path.clone()).collect(),
+        kept: Vec::new(),
         state: State::Running,
     };
     journal::store(engine.layout, &entry)?;
@@ -294,7 +299,7 @@ pub(super) fn halfway(why: EngineError) -> EngineError {
 
 /// The point that undoes this restore: what is there now, of all that the
 /// restored point touches.
-fn undo_point(
+pub(super) fn undo_point(
     engine: &Engine<'_>,
     lock: &Lock,
     plan: &Plan,
@@ -377,6 +382,7 @@ fn finish(
     Ok(Restored {
         goal: plan.goal,
         undo,
+        before: None,
         changed,
         generation,
         moved: plan.system.is_some_and(|s| s.profile != ProfileMove::Stay),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Engine, EngineError, diff};
 use crate::nix::store_path::StorePath;
-use crate::point::document::System;
+use crate::point::document::{System, Trigger};
 use crate::point::{Point, PointId};
 use crate::system::{generations, journal, pointers};
 use crate::vault::Vault;
@@ -96,7 +96,7 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         points: points.len(),
         pinned: points.iter().filter(|(_, m)| m.is_pinned()).count(),
         damaged: catalogue.damaged.len(),
-        latest: newest(&|_| true).map(Brief::from),
+        latest: newest(&|(p, _)| p.trigger != Trigger::PreRestore).map(Brief::from),
         latest_good: newest(&|(_, m)| m.is_good()).map(Brief::from),
         config_changes: with_config.map(|p| config_changes(engine, p)).transpose()?,
         vault_bytes,

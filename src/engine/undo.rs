@@ -80,12 +80,33 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let lock = engine.lock(Mode::Exclusive)?;
     super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
-    let undo = by_id(engine, entry.undo_point)?;
-    let restored = restore::converge(engine, &lock, plan, undo).map_err(restore::halfway)?;
-    entry.state = match way {
-        Way::Resume => State::Done,
-        Way::Abort => State::Aborted,
+    let (verb, ended) = match way {
+        Way::Resume => ("resume", State::Done),
+        Way::Abort => ("abort", State::Aborted),
     };
+    // Whatever was done since the interruption is in no point yet.
+    let before = if plan.is_empty() {
+        None
+    } else {
+        Some(restore::undo_point(engine, &lock, &plan, verb)?)
+    };
+    if let Some(before) = &before {
+        entry.kept.push(before.id);
+        journal::store(engine.layout, &entry)?;
+    }
+    let undo = match (by_id(engine, entry.undo_point), &before) {
+        (Ok(undo), _) => undo,
+        // Going on does not need the point that goes back.
+        (Err(_), Some(before)) if way == Way::Resume => before.clone(),
+        (Err(error), _) => return Err(error),
+    };
+    let staging = before.clone().unwrap_or_else(|| undo.clone());
+    let restored = restore::converge(engine, &lock, plan, staging).map_err(restore::halfway)?;
+    entry.state = ended;
     journal::store(engine.layout, &entry)?;
-    Ok(restored)
+    Ok(Restored {
+        undo,
+        before: before.map(|point| point.id),
+        ..restored
+    })
 }

@@ -57,7 +57,7 @@ pub fn remove(path: &Path) -> Result<(), IoError> {
     }
 }
 
-/// Makes a folder and its parents, 0700, and makes their names durable.
+/// Makes a folder, 0700, and its parents with the usual mode.
 ///
 /// # Errors
 /// Anything but "already there".
@@ -66,7 +66,8 @@ pub fn create_private_dir(path: &Path) -> Result<(), IoError> {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        create_private_dir(parent)?;
+        // Folders above are everybody's; only ours is private.
+        fs::create_dir_all(parent).at("create", parent)?;
     }
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e).at("create", path),

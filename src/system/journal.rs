@@ -40,6 +40,12 @@ pub struct Entry {
     /// them away again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<crate::point::BytePath>,
+    /// Roots of the configuration it covers; going back touches no others.
+    #[serde(default)]
+    pub roots: Vec<crate::point::BytePath>,
+    /// Points taken when it was resumed or aborted, of what was there then.
+    #[serde(default)]
+    pub kept: Vec<PointId>,
     /// How far it is.
     pub state: State,
 }
@@ -102,7 +108,9 @@ impl Entry {
             keep_added: false,
             ..self.scope.clone()
         };
-        if !scope.paths.is_empty() {
+        if scope.paths.is_empty() {
+            scope.paths.clone_from(&self.roots);
+        } else {
             scope.paths.extend(self.made.iter().cloned());
         }
         scope

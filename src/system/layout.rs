@@ -67,11 +67,20 @@ impl Layout {
         } else {
             user_data_dir().map(|d| d.join("cairn"))
         };
-        if let Some(state) = default
-            && durable::create_private_dir(&state).is_ok()
-            && writable(&state)
-        {
-            return Ok((Self::new(root, state), StateDir::Chosen));
+        if let Some(state) = default {
+            // Points that are there are used, if only to be read: a disk
+            // mounted read-only is when they are needed most.
+            if state.join("points").is_dir() {
+                return Ok((Self::new(root, state), StateDir::Chosen));
+            }
+            match durable::create_private_dir(&state) {
+                Ok(()) if privileged || writable(&state) => {
+                    return Ok((Self::new(root, state), StateDir::Chosen));
+                }
+                // Root is given no second place: it would hide the first.
+                Err(e) if privileged => return Err(e),
+                _ => {}
+            }
         }
         let uid = rustix::process::geteuid().as_raw();
         let state = std::env::temp_dir().join(format!("cairn-{uid}"));

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::super::Exit;
 use super::super::args::{Create, List, Mark, Show};
 use super::super::failure::Failure;
-use super::super::out::{Items, Out};
+use super::super::out::{Items, Out, complain};
 use super::super::session::Session;
 use crate::engine::create::{self, Created, Request};
 use crate::engine::diff;
@@ -88,12 +88,12 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
 /// The recovery password is shown when the vault is made, and never again.
 pub(super) fn tell_recovery(out: &Out, created: &Created) {
     if let Some(password) = &created.recovery {
-        eprintln!(
+        complain(format!(
             "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; it is also in\n  \
              vault/recovery-password: copy it off this machine.",
             out.style.bold("recovery password:"),
             password.expose()
-        );
+        ));
     }
 }
 

@@ -197,7 +197,7 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
     let value = json!({
         "goal": restored.goal.label(), "changed": true, "paths": restored.changed,
         "generation": restored.generation, "activated": restored.activated,
-        "undoPoint": restored.undo.id, "warnings": restored.warnings,
+        "undoPoint": restored.undo.id, "before": restored.before, "warnings": restored.warnings,
     });
     s.out.result(verb, value, |style| {
         let mut done = Vec::new();
@@ -220,7 +220,11 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
             style.cyan(restored.goal.label()),
             done.join(", "),
             style.dim(if verb == "abort" {
-                "everything is as it was before the restore".to_owned()
+                let before = restored.before.map_or_else(String::new, |id| {
+                    let id = super::points::short(id);
+                    format!("; what was there until now is in {id}")
+                });
+                format!("everything is as it was before the restore{before}")
             } else {
                 format!(
                     "what was there before is in {} ({}); cairn undo brings it back",

@@ -28,6 +28,8 @@ pub enum Protection {
     PairHalf,
     /// It is the only restore point.
     OnlyPoint,
+    /// It is the newest that was not taken by a restore to undo itself.
+    NewestMeant,
     /// A restore, a gate or a try that is under way needs it.
     Running,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Protection {
             Self::LatestGood => "latest known-good",
             Self::PairHalf => "half of a pair whose other half is kept",
             Self::OnlyPoint => "the only one",
+            Self::NewestMeant => "the newest not taken by a restore",
             Self::Running => "needed to resume or undo a restore",
         })
     }
