@@ -376,14 +376,14 @@ fn a_restore_that_stops_part_way_says_so_and_ends_either_way() {
         );
         let refused = machine.cairn(&["undo", "--yes"]).ends(22);
         assert!(
-            refused.err.contains("a restore was interrupted"),
+            refused.err.contains("restore was interrupted"),
             "{}",
             refused.err
         );
         machine.cairn(&["status"]).ends(22);
         let again = machine.cairn(&["restore", &id, "--yes"]).ends(22);
         assert!(
-            again.err.contains("a restore was interrupted"),
+            again.err.contains("restore was interrupted"),
             "{}",
             again.err
         );
