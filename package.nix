@@ -24,6 +24,8 @@ rustPlatform.buildRustPackage {
       ./src
       (lib.fileset.maybeMissing ./build.rs)
       (lib.fileset.maybeMissing ./tests)
+      # Named in Cargo.toml, so cargo wants it there.
+      ./benches/vault_capture.rs
     ];
   };
 
