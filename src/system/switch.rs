@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::Layout;
-use super::run::{Call, Ended, RunError, Runner};
+use super::run::Call;
 use crate::nix::store_path::StorePath;
 
 /// Name of the transient unit a switch runs in.
@@ -61,14 +61,6 @@ pub fn call(
     call
 }
 
-/// Runs a switch to its end; its exit code is the switch's own.
-///
-/// # Errors
-/// When it could not be started.
-pub fn run(runner: &dyn Runner, call: &Call) -> Result<Ended, RunError> {
-    runner.run(call)
-}
-
 /// What an exit code of `switch-to-configuration` means.
 pub fn meaning(code: i32) -> &'static str {
     match code {
@@ -85,7 +77,7 @@ pub fn meaning(code: i32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::run::Recorder;
+    use crate::system::run::{Recorder, Runner};
 
     #[test]
     fn a_specialisation_is_switched_to_through_its_parent() {
@@ -100,7 +92,7 @@ mod tests {
             "{line}"
         );
         let recorder = Recorder::default();
-        assert_eq!(run(&recorder, &call).unwrap().code, 0);
+        assert_eq!(recorder.run(&call).unwrap().code, 0);
         assert_eq!(recorder.0.lock().unwrap().len(), 1);
     }
 }

@@ -113,7 +113,7 @@ impl Repo {
         }
 
         let all = trees.iter().map(|(_, tree)| *tree).collect();
-        let mut found = self.library_check(&hidden, all, read_data);
+        let mut found = self.rustic_check(&hidden, all, read_data);
         if found.fatal.is_some() {
             found = self.check_apart(&hidden, trees, read_data, &mut report);
         }
@@ -149,7 +149,7 @@ impl Repo {
     ) -> Found {
         let mut sound = Vec::new();
         for (id, tree) in trees {
-            let mut found = self.library_check(hidden, vec![tree], false);
+            let mut found = self.rustic_check(hidden, vec![tree], false);
             if let Some(why) = found.fatal.take() {
                 let path = self.path_of(FileType::Snapshot, &id);
                 report
@@ -160,12 +160,12 @@ impl Repo {
             }
             report.add(found);
         }
-        self.library_check(hidden, sound, read_data)
+        self.rustic_check(hidden, sound, read_data)
     }
 
     /// The library's check of these trees. It ends at the first tree it cannot
     /// read.
-    fn library_check(&self, hidden: &BTreeSet<Id>, trees: Vec<TreeId>, read_data: bool) -> Found {
+    fn rustic_check(&self, hidden: &BTreeSet<Id>, trees: Vec<TreeId>, read_data: bool) -> Found {
         let mut found = Found::default();
         let view = Arc::new(View::hiding(self.store.clone(), hidden.clone()));
         let results = self.open(CHECK, &view).and_then(|repo| {
