@@ -7,6 +7,7 @@ pub mod marks;
 pub mod path;
 pub mod policy;
 pub mod selector;
+pub mod span;
 pub mod tree;
 
 pub use document::Point;
@@ -15,3 +16,4 @@ pub use marks::Marks;
 pub use path::BytePath;
 pub use policy::Policy;
 pub use selector::Selector;
+pub use span::Span;

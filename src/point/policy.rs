@@ -9,6 +9,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Span;
+use crate::nix::store_path::StorePath;
+
 /// The policy version this build reads.
 pub const VERSION: u32 = 1;
 
@@ -19,24 +22,239 @@ pub struct Policy {
     /// Format version.
     pub version: u32,
     /// Where points and vault live; the command line and the environment win.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
     /// Files and folders captured as the configuration.
     pub config_paths: Vec<PathBuf>,
-    /// Points taken by the clock, by name.
-    pub points: BTreeMap<String, Schedule>,
+    /// Points that are taken without being asked for, by name.
+    pub points: BTreeMap<String, PointPolicy>,
     /// How long things are kept.
     pub retention: Retention,
+    /// State to capture beside the configuration, by name of the set.
+    pub state: BTreeMap<String, StateSet>,
+    /// The restore point before a switch.
+    pub pre_switch: PreSwitch,
+    /// The verdict after a switch.
+    pub gate: Gate,
+    /// The verdict after a boot.
+    pub boot_gate: BootGate,
+    /// What the gates look at.
+    pub health: Health,
+    /// Healing.
+    pub heal: Heal,
+    /// Other places that copies of the points go to, by name.
+    pub remotes: BTreeMap<String, Remote>,
+    /// Store paths that are never collected, by name. The NixOS module makes
+    /// the links; `cairn prune` removes those that are no longer declared.
+    pub pins: BTreeMap<String, StorePath>,
 }
 
-/// A point taken by the clock. The NixOS module makes the timer.
+/// A point that is taken without being asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Schedule {
-    /// When, as systemd's `OnCalendar` has it.
-    pub schedule: String,
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PointPolicy {
+    /// What makes it be taken.
+    pub trigger: When,
+    /// For the trigger `schedule`: when, as systemd's `OnCalendar` has it. The
+    /// NixOS module makes the timer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Why, in one line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it captures beside the system.
+    pub capture: Capture,
+    /// Rules for the points of this name, instead of `retention.points`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+}
+
+/// What makes a point be taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum When {
+    /// The clock.
+    #[default]
+    Schedule,
+    /// A switch is about to change the system. All that such points capture
+    /// goes into one point.
+    PreSwitch,
+    /// The machine has booted.
+    Boot,
+    /// A healing action is about to run.
+    PreHeal,
+}
+
+/// What a point captures beside the system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Capture {
+    /// The configuration.
+    pub config: bool,
+    /// Names of state sets, or `*` for all. Absent: all of them for scheduled
+    /// points, none for others, which something waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Vec<String>>,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self {
+            config: true,
+            state: None,
+        }
+    }
+}
+
+/// State that is captured together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StateSet {
+    /// Files and folders.
+    pub paths: Vec<PathBuf>,
+    /// Files and folders below them that are left out.
+    pub exclude: Vec<PathBuf>,
+    /// A command that runs before the capture: program and arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<String>>,
+    /// A command that runs after the capture, also when it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Vec<String>>,
+    /// systemd units that own the state: stopped while it is captured or
+    /// restored, and started again if they ran.
+    pub units: Vec<String>,
+}
+
+/// The restore point before a switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PreSwitch {
+    /// Whether one is taken.
+    pub enable: bool,
+    /// Whether a switch is refused when none could be taken.
+    pub required: bool,
+    /// How long a switch may be held up.
+    pub timeout: Span,
+}
+
+impl Default for PreSwitch {
+    fn default() -> Self {
+        Self {
+            enable: true,
+            required: false,
+            timeout: Span::seconds(120),
+        }
+    }
+}
+
+/// The verdict after a switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Gate {
+    /// Whether switches are judged.
+    pub enable: bool,
+    /// How long after a switch the system is watched before it is called good.
+    pub window: Span,
+    /// Go back unless `cairn confirm` comes within this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_timeout: Option<Span>,
+    /// Whether a bad switch is taken back; otherwise it is only told.
+    pub rollback: bool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            enable: true,
+            window: Span::seconds(30),
+            confirm_timeout: None,
+            rollback: true,
+        }
+    }
+}
+
+/// The verdict after a boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BootGate {
+    /// Whether boots are judged.
+    pub enable: bool,
+    /// How many boots of a system may fail before the last known-good one
+    /// takes its place.
+    pub attempts: u32,
+}
+
+impl Default for BootGate {
+    fn default() -> Self {
+        Self {
+            enable: false,
+            attempts: 3,
+        }
+    }
+}
+
+/// What the gates look at beside units that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Health {
+    /// Commands that tell whether the machine does its work, by name.
+    pub checks: BTreeMap<String, HealthCheck>,
+}
+
+/// A command that exits with 0 when all is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthCheck {
+    /// Program and arguments; no shell reads them.
+    pub command: Vec<String>,
+    /// Whether its failure makes the machine unhealthy; otherwise it is only
+    /// told.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// After this long it counts as failed.
+    #[serde(default = "check_timeout")]
+    pub timeout: Span,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn check_timeout() -> Span {
+    Span::seconds(10)
+}
+
+/// Healing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Heal {
+    /// Whether issues are looked for and healed.
+    pub enable: bool,
+    /// How often.
+    pub interval: Span,
+}
+
+impl Default for Heal {
+    fn default() -> Self {
+        Self {
+            enable: false,
+            interval: Span::seconds(300),
+        }
+    }
+}
+
+/// A place that copies of the points go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Remote {
+    /// Where: a path, `rest:https://…`, `s3:…` or `sftp:…`.
+    pub url: String,
+    /// The file that holds the repository's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// When copies are sent, as systemd's `OnCalendar` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
 }
 
 /// How long points and generations are kept.
@@ -101,6 +319,14 @@ impl Default for Policy {
             config_paths: vec!["/etc/nixos".into()],
             points: BTreeMap::new(),
             retention: Retention::default(),
+            state: BTreeMap::new(),
+            pre_switch: PreSwitch::default(),
+            gate: Gate::default(),
+            boot_gate: BootGate::default(),
+            health: Health::default(),
+            heal: Heal::default(),
+            remotes: BTreeMap::new(),
+            pins: BTreeMap::new(),
         }
     }
 }
