@@ -136,7 +136,7 @@ pub struct Create {
     /// More words
     #[arg(short, long, value_name = "TEXT")]
     pub description: Option<String>,
-    /// What takes it: manual, schedule:NAME, pre-switch, pre-heal, pre-restore, try
+    /// What takes it: manual, schedule:NAME, pre-switch, boot, pre-heal, pre-restore, try
     #[arg(long, value_name = "TRIGGER", default_value = "manual")]
     pub trigger: Trigger,
     /// Label to list and prune by; may be repeated
@@ -145,9 +145,15 @@ pub struct Create {
     /// Data that cairn carries but never reads; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub userdata: Vec<(String, String)>,
-    /// Record the system only
+    /// Leave the configuration out
     #[arg(long)]
     pub no_config: bool,
+    /// Only this state set of the policy; may be repeated
+    #[arg(long, value_name = "SET", conflicts_with = "no_state")]
+    pub state: Vec<String>,
+    /// Leave state out
+    #[arg(long)]
+    pub no_state: bool,
     /// Pin it at once
     #[arg(long)]
     pub pin: bool,
@@ -194,12 +200,18 @@ pub struct Restore {
     /// The point
     #[arg(default_value = "latest")]
     pub point: Selector,
-    /// Only these files or folders of its configuration
+    /// Only these files or folders of its configuration and state
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Only one part
     #[arg(long, value_enum, value_name = "PART")]
     pub only: Option<Part>,
+    /// Only this state set; may be repeated
+    #[arg(long, value_name = "SET", conflicts_with = "no_state")]
+    pub state: Vec<String>,
+    /// Leave state as it is
+    #[arg(long)]
+    pub no_state: bool,
     /// Leave files alone that were added since
     #[arg(long)]
     pub keep_added: bool,
@@ -226,6 +238,8 @@ pub enum Part {
     Generation,
     /// The configuration files
     Config,
+    /// The state sets
+    State,
 }
 
 /// `undo`

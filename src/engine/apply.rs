@@ -1,6 +1,6 @@
-//! Planning the configuration part of a restore: what is there, what was, and
-//! the steps between. [`super::put`] takes them. What a capture leaves out
-//! (`.git`) is left alone.
+//! Planning the files of a restore, configuration and state: what is there,
+//! what was, and the steps between. [`super::put`] takes them. What a capture
+//! leaves out (`.git`) is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
 
 use super::create::own_state;
-use super::{Engine, EngineError, config};
+use super::{Engine, EngineError, Stores, config, state};
 use crate::plan::tree_diff::{
     self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
 };
@@ -20,10 +20,21 @@ use crate::point::path::printable;
 use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
 use crate::system::journal::Scope;
 use crate::system::tree::{self, Leave};
-use crate::vault::{Entry, EntryKind, Vault, VaultDir};
+use crate::vault::{Entry, EntryKind, Vault};
+
+/// What files belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The configuration.
+    Config,
+    /// The state set of this name.
+    State(String),
+}
 
 /// What bringing one root back takes.
 pub struct RootPlan {
+    /// What it belongs to.
+    pub part: Part,
     /// The root.
     pub root: ConfigRoot,
     /// The folder paths are relative to: the root's parent, as a logical path.
@@ -48,6 +59,20 @@ impl RootPlan {
         parents.map(|p| self.base.join(&p.path).into())
     }
 
+    /// Bytes of the contents that would be written.
+    pub(super) fn new_bytes(&self) -> u64 {
+        let written = self.actions.steps.iter().filter_map(|step| match step {
+            Action::Write(node) => Some(&node.kind),
+            _ => None,
+        });
+        written
+            .map(|kind| match kind {
+                Kind::File { size, .. } => *size,
+                _ => 0,
+            })
+            .sum()
+    }
+
     /// The captured entry at a change's path.
     pub fn entry(&self, path: &Path) -> Option<&Entry> {
         self.entries.get(path)
@@ -60,30 +85,64 @@ pub(super) struct Plans {
     pub(super) unmatched: Option<PathBuf>,
 }
 
-/// Plans every root of a point's configuration.
+/// One part of a point: its roots, what is stored of them, and what of them is
+/// none of the restore's business.
+struct Stored<'a> {
+    part: Part,
+    roots: &'a [ConfigRoot],
+    entries: Vec<Entry>,
+    vault: Option<&'a dyn Vault>,
+    names: &'a [&'a str],
+    /// Real paths.
+    leave: Vec<PathBuf>,
+}
+
+/// Plans every root of a point's configuration and state, as far as the scope
+/// goes.
 pub(super) fn plan(
     engine: &Engine<'_>,
-    vault: &VaultDir,
+    stores: &Stores,
     point: &Point,
     scope: &Scope,
 ) -> Result<Plans, EngineError> {
-    let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
-        point: point.id.short_among([]),
-        what: "configuration",
-    })?;
-    let entries = config::stored(vault, config)?;
-    let mut leave: Vec<PathBuf> = point
-        .completeness
-        .missing()
-        .iter()
-        .map(|m| engine.layout.real(&m.what.0))
+    let missing = point.completeness.missing().iter().map(|m| &m.what.0);
+    let leave: Vec<PathBuf> = missing
+        .chain(&own_state(engine))
+        .map(|path| engine.layout.real(path))
         .collect();
-    leave.extend(own_state(engine).map(|s| engine.layout.real(s)));
+    let mut parts = Vec::new();
+    if scope.config {
+        let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
+            point: point.id.short_among([]),
+            what: "configuration",
+        })?;
+        parts.push(Stored {
+            part: Part::Config,
+            roots: &config.roots,
+            entries: config::stored(&stores.vault, config)?,
+            vault: Some(stores.config()),
+            names: EXCLUDED_NAMES,
+            leave: leave.clone(),
+        });
+    }
+    for name in &scope.state {
+        let set = state::set_of(point, name)?;
+        let excluded = set.excluded.iter().map(|path| engine.layout.real(&path.0));
+        parts.push(Stored {
+            part: Part::State(name.clone()),
+            roots: &set.roots,
+            entries: state::stored(stores, set)?,
+            vault: set.snapshot().map(|_| stores.state()).transpose()?,
+            names: &[],
+            leave: leave.iter().cloned().chain(excluded).collect(),
+        });
+    }
     let mut plans = Vec::new();
     let mut unmatched: BTreeSet<&Path> = scope.paths.iter().map(BytePath::as_path).collect();
-    for root in &config.roots {
-        let plan = plan_root(engine, vault, root, &entries, scope, &leave, &mut unmatched)?;
-        plans.extend(plan);
+    for part in &parts {
+        for root in part.roots {
+            plans.extend(plan_root(engine, part, root, scope, &mut unmatched)?);
+        }
     }
     Ok(Plans {
         roots: plans,
@@ -93,35 +152,46 @@ pub(super) fn plan(
 
 fn plan_root(
     engine: &Engine<'_>,
-    vault: &VaultDir,
+    stored: &Stored<'_>,
     root: &ConfigRoot,
-    entries: &[Entry],
     scope: &Scope,
-    leave: &[PathBuf],
     unmatched: &mut BTreeSet<&Path>,
 ) -> Result<Option<RootPlan>, EngineError> {
     let path = root.path.as_path();
     let (Some(base), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(None);
     };
-    let captured: BTreeMap<PathBuf, Entry> = entries
+    let leave = Leave {
+        names: stored.names,
+        prefixes: EXCLUDED_PREFIXES,
+        paths: &stored.leave,
+        sockets: stored.part != Part::Config,
+    };
+    let listing = tree::list(&engine.layout.real(base), Path::new(name), leave)?;
+    let now = new_tree(listing.nodes, path)?;
+    let captured: BTreeMap<PathBuf, Entry> = stored
+        .entries
         .iter()
         .filter(|e| e.path.starts_with(path) && root.kind != RootKind::Absent)
         .filter_map(|e| Some((e.path.strip_prefix(base).ok()?.to_owned(), e.clone())))
         .collect();
     let mut nodes = Vec::new();
     for (relative, entry) in &captured {
-        nodes.push(node_of(vault.config(), relative, entry)?);
+        let Some(vault) = stored.vault else { continue };
+        nodes.push(match (&entry.kind, now.get(relative).map(|n| &n.kind)) {
+            // Files of other sizes differ, whatever is in them: large ones
+            // need not be read.
+            (EntryKind::File { size, .. }, Some(Kind::File { size: there, .. }))
+                if size == there =>
+            {
+                node_of(vault, relative, entry)?
+            }
+            _ => node_with(relative, entry, [0; 32]),
+        });
     }
     let wanted = new_tree(nodes, path)?;
-    let leave = Leave {
-        names: EXCLUDED_NAMES,
-        prefixes: EXCLUDED_PREFIXES,
-        paths: leave,
-    };
-    let listing = tree::list(&engine.layout.real(base), Path::new(name), leave)?;
-    let now = new_tree(listing.nodes, path)?;
     let mut plan = RootPlan {
+        part: stored.part.clone(),
         root: root.clone(),
         base: base.to_owned(),
         changes: Vec::new(),
@@ -244,10 +314,19 @@ fn tree_scope(
 }
 
 pub(super) fn node_of(vault: &dyn Vault, path: &Path, entry: &Entry) -> Result<Node, EngineError> {
+    let digest = match &entry.kind {
+        EntryKind::File { content, .. } => digest(vault, entry, content)?,
+        _ => [0; 32],
+    };
+    Ok(node_with(path, entry, digest))
+}
+
+/// The node of a captured entry; `digest` is that of a file's content.
+pub(super) fn node_with(path: &Path, entry: &Entry, digest: [u8; 32]) -> Node {
     let kind = match &entry.kind {
-        EntryKind::File { size, content } => Kind::File {
+        EntryKind::File { size, .. } => Kind::File {
             size: *size,
-            digest: digest(vault, entry, content)?,
+            digest,
         },
         EntryKind::Dir => Kind::Dir,
         EntryKind::Symlink { target } => Kind::Symlink(target.clone()),
@@ -264,14 +343,14 @@ pub(super) fn node_of(vault: &dyn Vault, path: &Path, entry: &Entry) -> Result<N
             .collect(),
         _ => BTreeMap::new(),
     };
-    Ok(Node {
+    Node {
         path: path.to_owned(),
         kind,
         mode: entry.mode,
         uid: entry.uid,
         gid: entry.gid,
         xattrs,
-    })
+    }
 }
 
 /// The SHA-256 of a captured file. A chunk's id is the SHA-256 of its content,

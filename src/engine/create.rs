@@ -10,7 +10,9 @@ use std::thread;
 
 use chrono::{DateTime, Utc};
 
-use super::{Engine, EngineError};
+use super::state::{self, Source, Taken};
+use super::{Engine, EngineError, quiet};
+use crate::plan::capture::{Choice, choose};
 use crate::point::document::{
     self, Completeness, Config, ConfigRoot, Incoming, Missing, Point, RootKind, Trigger,
 };
@@ -25,6 +27,19 @@ use crate::system::{IoError, git, journal, points};
 use crate::vault::{
     CaptureRequest, CaptureRoot, Captured, OnUnreadable, Opened, RecoveryPassword, Vault, VaultDir,
 };
+
+/// Which state a point is to hold.
+#[derive(Clone, Debug)]
+pub enum AskState {
+    /// What the policy says for what takes the point.
+    Policy,
+    /// These sets of the policy, by name; none at all when empty.
+    Named(Vec<String>),
+    /// These, whatever the policy says. The units that are stopped for them
+    /// stay so, and are noted in the marker of the point, which stays too: who
+    /// asked goes on with them.
+    Held(Vec<Source>),
+}
 
 /// What to take.
 #[derive(Clone, Debug)]
@@ -41,6 +56,8 @@ pub struct Request {
     pub userdata: BTreeMap<String, String>,
     /// Whether to capture the configuration.
     pub config: bool,
+    /// Which state to capture.
+    pub state: AskState,
     /// Whether it is pinned from the moment it is listed.
     pub pinned: bool,
     /// Captured beside what the policy names: logical paths.
@@ -59,6 +76,7 @@ impl Request {
             tags: BTreeSet::new(),
             userdata: BTreeMap::new(),
             config: true,
+            state: AskState::Policy,
             pinned: false,
             also: Vec::new(),
             incoming: None,
@@ -77,6 +95,18 @@ pub struct Created {
     pub recovery: Option<RecoveryPassword>,
     /// What is worth knowing and no reason to call the point partial.
     pub warnings: Vec<String>,
+    /// What was not made good after the capture, such as a unit that did not
+    /// start again.
+    pub troubles: Vec<String>,
+}
+
+/// What a point would capture.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The configuration; absent when it would not be captured.
+    pub config: Option<Sources>,
+    /// State sets.
+    pub state: Vec<Source>,
 }
 
 /// Takes a point.
@@ -86,9 +116,10 @@ pub struct Created {
 /// it fails.
 pub fn create(engine: &Engine<'_>, request: &Request) -> Result<Created, EngineError> {
     points::prepare(engine.layout)?;
-    clean_after_crash(engine)?;
+    let troubles = clean_after_crash(engine)?;
     let lock = engine.lock(Mode::Shared)?;
     let mut created = create_locked(engine, &lock, request)?;
+    created.troubles.extend(troubles);
     // A point takes nothing away, and the hook before a switch must not be
     // stopped: but whoever restores this one should know.
     match journal::unfinished(engine.layout) {
@@ -109,8 +140,50 @@ pub fn create(engine: &Engine<'_>, request: &Request) -> Result<Created, EngineE
 ///
 /// # Errors
 /// A loop of symlinks among the paths the policy names.
-pub fn preview(engine: &Engine<'_>, request: &Request) -> Result<Sources, EngineError> {
-    Ok(find_sources(engine, request)?)
+pub fn preview(engine: &Engine<'_>, request: &Request) -> Result<Preview, EngineError> {
+    let choice = chosen(engine, request)?;
+    let config = match choice.config {
+        true => Some(find_sources(engine, request)?),
+        false => None,
+    };
+    let state = sources_of(engine, request, &choice);
+    Ok(Preview { config, state })
+}
+
+/// What is captured, by the request and the policy.
+fn chosen(engine: &Engine<'_>, request: &Request) -> Result<Choice, EngineError> {
+    let policy = choose(engine.policy, &request.trigger);
+    let config = request.config && policy.config;
+    match &request.state {
+        AskState::Policy => Ok(Choice { config, ..policy }),
+        AskState::Held(_) => Ok(Choice {
+            config,
+            ..Choice::default()
+        }),
+        AskState::Named(names) => {
+            let known = |name: &&String| engine.policy.state.contains_key(*name);
+            if let Some(unknown) = names.iter().find(|name| !known(name)) {
+                return Err(EngineError::UnknownSet(unknown.clone()));
+            }
+            let state: BTreeSet<String> = names.iter().cloned().collect();
+            Ok(Choice {
+                config,
+                state: state.into_iter().collect(),
+                unknown: Vec::new(),
+            })
+        }
+    }
+}
+
+fn sources_of(engine: &Engine<'_>, request: &Request, choice: &Choice) -> Vec<Source> {
+    match &request.state {
+        AskState::Held(sources) => sources.clone(),
+        _ => choice
+            .state
+            .iter()
+            .filter_map(|name| Source::of_policy(engine, name))
+            .collect(),
+    }
 }
 
 /// Takes a point under a lock that is already held.
@@ -120,12 +193,13 @@ pub(super) fn create_locked(
     request: &Request,
 ) -> Result<Created, EngineError> {
     fault::point("create.locked");
+    let choice = chosen(engine, request)?;
     let Opened { vault, recovery } = engine.open_or_make_vault()?;
     let created = engine.clock.now();
     let id = engine.clock.new_id(created);
     points::begin(engine.layout, id)?;
     fault::point("create.begun");
-    let taken = match take(engine, &vault, request, id, created) {
+    let taken = match take(engine, &vault, request, &choice, id, created) {
         Ok(taken) => taken,
         Err(error) => {
             // The error that stopped us is what the user must hear of; what
@@ -139,14 +213,19 @@ pub(super) fn create_locked(
             return Err(error);
         }
     };
-    points::end(engine.layout, id)?;
+    let (point, marks, warnings, state) = taken;
+    let held = matches!(request.state, AskState::Held(_));
+    // A marker that stays has the next run free what a full disk left behind.
+    if !held && !state.leftovers {
+        points::end(engine.layout, id)?;
+    }
     fault::point("create.ended");
-    let (point, marks, warnings) = taken;
     Ok(Created {
         point,
         marks,
         recovery,
-        warnings,
+        warnings: warnings.into_iter().chain(state.warnings).collect(),
+        troubles: state.troubles,
     })
 }
 
@@ -154,12 +233,20 @@ fn take(
     engine: &Engine<'_>,
     vault: &VaultDir,
     request: &Request,
+    choice: &Choice,
     id: PointId,
     created: DateTime<Utc>,
-) -> Result<(Point, Marks, Vec<String>), EngineError> {
-    let mut missing = Vec::new();
+) -> Result<(Point, Marks, Vec<String>, Taken), EngineError> {
+    let mut missing: Vec<Missing> = choice
+        .unknown
+        .iter()
+        .map(|name| Missing {
+            what: BytePath(name.into()),
+            why: "the policy has no state set of this name".to_owned(),
+        })
+        .collect();
     let mut warnings = Vec::new();
-    let sources = if request.config {
+    let sources = if choice.config {
         Some(find_sources(engine, request)?)
     } else {
         None
@@ -189,6 +276,10 @@ fn take(
         }
         _ => None,
     };
+    let wanted = sources_of(engine, request, choice);
+    let hold = matches!(request.state, AskState::Held(_));
+    let mut state = state::capture(engine, vault, &wanted, id, created, hold);
+    missing.append(&mut state.missing);
     let pins = pin(engine, id, &observation, &mut missing, &mut warnings)?;
     fault::point("create.pinned");
     let known_good = is_known_good(engine, &observation)?;
@@ -207,7 +298,7 @@ fn take(
         health: None,
         issues: Vec::new(),
         config,
-        state: BTreeMap::new(),
+        state: std::mem::take(&mut state.sets),
         pins,
         known_good,
         completeness: Completeness::from_missing(missing),
@@ -223,7 +314,7 @@ fn take(
     fault::point("create.marked");
     points::store(engine.layout, &point)?;
     fault::point("create.documented");
-    Ok((point, marks, warnings))
+    Ok((point, marks, warnings, state))
 }
 
 fn find_sources(engine: &Engine<'_>, request: &Request) -> Result<Sources, IoError> {
@@ -373,60 +464,88 @@ fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool,
         .any(|(point, marks)| marks.is_good() && point.system.current.as_ref() == Some(current)))
 }
 
-/// Removes everything of a point that has no document.
-fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<(), EngineError> {
+/// Makes good what is owed for a point that a dead process was taking, and
+/// removes everything of it when it has no document; gives what could not be
+/// made good.
+fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<Vec<String>, EngineError> {
+    let troubles = quiet::settle(engine, id)?;
     if points::exists(engine.layout, id) {
-        return Ok(points::end(engine.layout, id)?);
+        points::end(engine.layout, id)?;
+        return Ok(troubles);
     }
     points::remove(engine.layout, id)?;
     pins::unpin(engine.layout, id)?;
+    forget(vault.config(), id)?;
+    if let Some(state) = vault.existing_state()? {
+        forget(&state, id)?;
+    }
+    points::end(engine.layout, id)?;
+    Ok(troubles)
+}
+
+/// Removes the snapshots of a point from one repository.
+fn forget(vault: &dyn Vault, id: PointId) -> Result<(), EngineError> {
     let tag = id.to_string();
-    let snapshots = vault.config().snapshots()?.good;
+    let snapshots = vault.snapshots()?.good;
     let ours: Vec<String> = snapshots
         .into_iter()
         .filter(|s| s.tag == tag)
         .map(|s| s.id)
         .collect();
     let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
-    if let Some((_, error)) = vault.config().forget(&ours).failed.into_iter().next() {
-        return Err(error.into());
-    }
-    Ok(points::end(engine.layout, id)?)
-}
-
-/// Cleans away what dead processes left, when nobody else is at work; what is
-/// not cleaned now is cleaned another time.
-pub(super) fn clean_after_crash(engine: &Engine<'_>) -> Result<(), EngineError> {
-    if points::inflight(engine.layout)?.is_empty() {
-        return Ok(());
-    }
-    match Lock::try_alone(engine.layout.state())? {
-        Some(lock) => clean_locked(engine, &lock).map(|_| ()),
+    match vault.forget(&ours).failed.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
         None => Ok(()),
     }
 }
 
-/// Cleans away what dead processes left; gives whether there was anything.
-/// Nobody else holds the lock.
-pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<bool, EngineError> {
+/// Cleans away what dead processes left, when nobody else is at work; what is
+/// not cleaned now is cleaned another time. Gives what of their doing could
+/// not be made good.
+pub(super) fn clean_after_crash(engine: &Engine<'_>) -> Result<Vec<String>, EngineError> {
+    if points::inflight(engine.layout)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    match Lock::try_alone(engine.layout.state())? {
+        Some(lock) => clean_locked(engine, &lock).map(|cleaned| cleaned.troubles),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// What was cleaned away.
+#[derive(Debug, Default)]
+pub(super) struct Cleaned {
+    /// Whether there was anything.
+    pub(super) any: bool,
+    /// What could not be made good.
+    pub(super) troubles: Vec<String>,
+}
+
+/// Cleans away what dead processes left. Nobody else holds the lock.
+pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<Cleaned, EngineError> {
     points::sweep(engine.layout)?;
     let left = points::inflight(engine.layout)?;
+    let mut cleaned = Cleaned::default();
     if left.is_empty() {
-        return Ok(false);
+        return Ok(cleaned);
     }
+    cleaned.any = true;
     let Some(vault) = engine.existing_vault()? else {
         // Died before the vault was made: there is nothing to clean.
         for id in left {
             pins::unpin(engine.layout, id)?;
             points::end(engine.layout, id)?;
         }
-        return Ok(true);
+        return Ok(cleaned);
     };
     for id in left {
-        discard(engine, &vault, id)?;
+        cleaned.troubles.extend(discard(engine, &vault, id)?);
     }
     // What was stored for them takes space until now. A vault too damaged to
     // be pruned must not keep new points from being taken.
     let _ = vault.config().prune();
-    Ok(true)
+    if let Ok(Some(state)) = vault.existing_state() {
+        let _ = state.prune();
+    }
+    Ok(cleaned)
 }

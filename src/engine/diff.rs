@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Engine, EngineError, apply, config, create};
+use super::{Engine, EngineError, apply, config, create, state, state_diff};
 use crate::nix::closure;
 use crate::nix::store_path::StorePath;
 use crate::plan::comparison::{Diff, FileChange, SystemDiff};
@@ -55,13 +55,25 @@ pub fn end(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<End, Engi
 /// # Errors
 /// When the vault or the files cannot be read.
 pub fn diff(engine: &Engine<'_>, from: &End, to: &End) -> Result<Diff, EngineError> {
-    let vault = engine.vault()?;
+    let stores = engine.stores()?;
     Ok(Diff {
         labels: (from.label(), to.label()),
         system: system(engine, from, to)?,
-        config: config_changes(engine, &vault, from, to)?,
-        state: state(from, to),
+        config: config_changes(engine, &stores.vault, from, to)?,
+        state: state_diff::changes(engine, &stores, from, to)?,
     })
+}
+
+/// Compares the configuration alone, of two ends.
+///
+/// # Errors
+/// As [`diff`].
+pub fn config_alone(
+    engine: &Engine<'_>,
+    from: &End,
+    to: &End,
+) -> Result<Vec<FileChange>, EngineError> {
+    config_changes(engine, &engine.vault()?, from, to)
 }
 
 fn system_of(engine: &Engine<'_>, end: &End) -> Result<System, EngineError> {
@@ -181,6 +193,7 @@ fn files<'a>(
                 names: EXCLUDED_NAMES,
                 prefixes: EXCLUDED_PREFIXES,
                 paths: leave,
+                sockets: false,
             };
             for root in roots {
                 let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;
@@ -227,7 +240,7 @@ fn config_changes(
 
 /// Real paths that are no part of a comparison with now: the state directory,
 /// and what a point could not capture.
-fn left_out(engine: &Engine<'_>, ends: [&End; 2]) -> Vec<PathBuf> {
+pub(super) fn left_out(engine: &Engine<'_>, ends: [&End; 2]) -> Vec<PathBuf> {
     let missing = ends.into_iter().flat_map(|end| match end {
         End::Point(point) => point.completeness.missing(),
         End::Now => &[],
@@ -274,32 +287,7 @@ fn file_change(
     })
 }
 
-fn state(from: &End, to: &End) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
-    fn sets(end: &End) -> BTreeMap<String, StateSet> {
-        match end {
-            End::Point(point) => point.state.clone(),
-            End::Now => BTreeMap::new(),
-        }
-    }
-    // Now has no captured state to compare with.
-    if matches!(to, End::Now) {
-        return BTreeMap::new();
-    }
-    let (before, after) = (sets(from), sets(to));
-    before
-        .keys()
-        .chain(after.keys())
-        .filter(|name| {
-            before.get(*name).map(|s| &s.snapshot) != after.get(*name).map(|s| &s.snapshot)
-        })
-        .map(|name| {
-            let bytes = |sets: &BTreeMap<String, StateSet>| sets.get(name).map(|s| s.bytes);
-            (name.clone(), (bytes(&before), bytes(&after)))
-        })
-        .collect()
-}
-
-/// The content of one captured file.
+/// The content of one captured file, of the configuration or of state.
 ///
 /// # Errors
 /// When the point has no such file, or the vault cannot be read.
@@ -310,17 +298,29 @@ pub fn cat(
     out: &mut dyn std::io::Write,
 ) -> Result<(), EngineError> {
     let short = point.id.short_among([]);
-    let config = point.config.as_ref().ok_or(EngineError::NotHeld {
-        point: short.clone(),
-        what: "configuration",
-    })?;
-    let vault = engine.vault()?;
-    let entry = config::stored(&vault, config)?
-        .into_iter()
-        .find(|e| e.path == path && matches!(e.kind, EntryKind::File { .. }))
-        .ok_or(EngineError::NoSuchPath {
+    if point.config.is_none() && point.state.is_empty() {
+        return Err(EngineError::NotHeld {
             point: short,
-            path: path.to_owned(),
-        })?;
-    Ok(vault.config().read(&entry, out)?)
+            what: "files",
+        });
+    }
+    let stores = engine.stores()?;
+    let is_it = |e: &Entry| e.path == path && matches!(e.kind, EntryKind::File { .. });
+    if let Some(config) = &point.config {
+        let entries = config::stored(&stores.vault, config)?;
+        if let Some(entry) = entries.into_iter().find(is_it) {
+            return Ok(stores.config().read(&entry, out)?);
+        }
+    }
+    let holds = |set: &&StateSet| set.roots.iter().any(|r| path.starts_with(&r.path.0));
+    for set in point.state.values().filter(holds) {
+        let entries = state::stored(&stores, set)?;
+        if let Some(entry) = entries.into_iter().find(is_it) {
+            return Ok(stores.state()?.read(&entry, out)?);
+        }
+    }
+    Err(EngineError::NoSuchPath {
+        point: short,
+        path: path.to_owned(),
+    })
 }

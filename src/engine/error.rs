@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::nix::store_path::StorePath;
+use crate::plan::humane::bytes;
 use crate::plan::prune::PruneError;
 use crate::point::path::printable;
 use crate::point::selector::SelectError;
@@ -58,6 +59,41 @@ pub enum EngineError {
         /// "configuration", "system".
         what: &'static str,
     },
+    /// The point holds no state set of this name.
+    #[error("restore point {point} holds no state set '{set}'")]
+    NoSuchSet {
+        /// Short id.
+        point: String,
+        /// The name.
+        set: String,
+    },
+    /// The policy has no state set of this name.
+    #[error("the policy has no state set '{0}'")]
+    UnknownSet(String),
+    /// A point names state, and the vault has none.
+    #[error("the vault's repository of state is gone")]
+    NoStateVault,
+    /// Something that would change could not be captured first.
+    #[error("the restore point that undoes this would lack {0}")]
+    NoUndo(String),
+    /// There is less room than the restore needs; found before it began.
+    #[error(
+        "{} has {} free, and the restore needs {}",
+        printable(path),
+        bytes(*free),
+        bytes(*needed)
+    )]
+    NoRoom {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes that are free there.
+        free: u64,
+        /// Bytes that are needed.
+        needed: u64,
+    },
+    /// Units that were stopped did not start again.
+    #[error("{0}")]
+    Units(String),
     /// A named path is neither in the point nor on disk.
     #[error(
         "{} is not in restore point {point}, nor on disk below its roots",
@@ -146,9 +182,15 @@ impl EngineError {
             Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
             Self::NoWay(_) => "cairn diff".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
-            Self::NotHeld { point, .. } | Self::NoSuchPath { point, .. } => {
+            Self::NotHeld { point, .. }
+            | Self::NoSuchPath { point, .. }
+            | Self::NoSuchSet { point, .. } => {
                 format!("cairn show {point}")
             }
+            Self::UnknownSet(_) => "cairn create -n".into(),
+            Self::NoStateVault => "cairn verify".into(),
+            Self::NoRoom { .. } => "cairn prune".into(),
+            Self::Units(_) => "systemctl --failed".into(),
             Self::Lock(LockError::Held { .. }) => {
                 "cairn status (then again, or with --lock-timeout 300)".into()
             }

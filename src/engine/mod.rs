@@ -3,16 +3,20 @@
 //! The engine never sees the command line. It gets everything it works with
 //! in one [`Engine`] and gives back values that the command line presents.
 
-mod apply;
+pub mod apply;
 pub mod config;
 pub mod create;
 pub mod diff;
 pub mod error;
 pub mod generations;
+mod markers;
 pub mod marks;
 pub mod prune;
 mod put;
+mod quiet;
 pub mod restore;
+pub mod state;
+mod state_diff;
 pub mod status;
 pub mod undo;
 pub mod verify;
@@ -26,7 +30,7 @@ use crate::system::lock::{Lock, Mode};
 use crate::system::points::{self, Catalogue};
 use crate::system::run::Runner;
 use crate::system::{Layout, journal, pointers};
-use crate::vault::{Opened, VaultDir, VaultError};
+use crate::vault::{Opened, Repo, Vault, VaultDir, VaultError};
 
 pub use error::EngineError;
 
@@ -46,7 +50,36 @@ pub struct Engine<'a> {
     pub profile: &'a str,
 }
 
+/// Both repositories, to read from. State may never have been captured.
+struct Stores {
+    vault: VaultDir,
+    state: Option<Repo>,
+}
+
+impl Stores {
+    fn of(vault: VaultDir) -> Result<Self, EngineError> {
+        let state = vault.existing_state()?;
+        Ok(Self { vault, state })
+    }
+
+    fn config(&self) -> &dyn Vault {
+        self.vault.config()
+    }
+
+    fn state(&self) -> Result<&dyn Vault, EngineError> {
+        match &self.state {
+            Some(state) => Ok(state),
+            None => Err(EngineError::NoStateVault),
+        }
+    }
+}
+
 impl Engine<'_> {
+    /// Both repositories of the vault, which must be there.
+    fn stores(&self) -> Result<Stores, EngineError> {
+        Stores::of(self.vault()?)
+    }
+
     fn lock(&self, mode: Mode) -> Result<Lock, EngineError> {
         points::prepare(self.layout)?;
         Ok(Lock::take(self.layout.state(), mode, self.patience)?)

@@ -8,7 +8,7 @@ use crate::point::policy::Keep;
 use crate::point::{Marks, Point, PointId};
 use crate::system::points::Catalogue;
 use crate::system::{fault, generations, journal, loader, pins, pointers, points};
-use crate::vault::{PruneStats, Vault};
+use crate::vault::{PruneStats, Vault, VaultDir};
 
 /// What a prune did.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Pruned {
     pub failed: Vec<(PointId, String)>,
     /// Bytes the vault takes before and after.
     pub vault: PruneStats,
+    /// What a dead process left undone and could not be made good.
+    pub troubles: Vec<String>,
 }
 
 /// Turns keep rules into the planner's.
@@ -168,14 +170,16 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
     let cleaned = create::clean_locked(engine, &lock)?;
     fault::point("prune.locked");
     let (catalogue, plan) = plan(engine, keep)?;
-    let mut pruned = Pruned::default();
+    let mut pruned = Pruned {
+        troubles: cleaned.troubles,
+        ..Pruned::default()
+    };
     let mut snapshots = Vec::new();
     for (point, _) in &catalogue.points {
         if plan.removed().any(|key| key == point.id.to_string()) {
             match remove(engine, point) {
                 Ok(()) => {
-                    let snapshot = point.config.as_ref().and_then(|c| c.snapshot());
-                    snapshots.extend(snapshot.map(str::to_owned));
+                    snapshots.extend(point.snapshots().map(str::to_owned));
                     pruned.removed.push(point.id);
                 }
                 Err(e) => pruned.failed.push((point.id, e.to_string())),
@@ -184,25 +188,30 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
     }
     fault::point("prune.documents-removed");
     // What an earlier prune left when it was killed takes space until now.
-    if pruned.removed.is_empty() && !cleaned {
+    if pruned.removed.is_empty() && !cleaned.any {
         return Ok((plan, pruned));
     }
     let Some(vault) = engine.existing_vault()? else {
         return end_all(engine, plan, pruned);
     };
     let ids: Vec<&str> = snapshots.iter().map(String::as_str).collect();
-    for (snapshot, error) in vault.config().forget(&ids).failed {
+    let state = vault.existing_state()?;
+    let mut failed = vault.config().forget(&ids).failed;
+    if let Some(state) = &state {
+        failed.extend(state.forget(&ids).failed);
+    }
+    for (snapshot, error) in failed {
         let owner = catalogue
             .points
             .iter()
             .map(|(p, _)| p)
-            .find(|p| p.config.as_ref().is_some_and(|c| c.snapshot == snapshot));
+            .find(|p| p.snapshots().any(|id| id == snapshot));
         if let Some(owner) = owner {
             pruned.failed.push((owner.id, error.to_string()));
         }
     }
     fault::point("prune.forgotten");
-    pruned.vault = vault.config().prune()?;
+    pruned.vault = free(&vault)?;
     fault::point("prune.vault-pruned");
     end_all(engine, plan, pruned)
 }
@@ -213,12 +222,28 @@ pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), En
 /// No lock; a restore that has not ended; a damaged vault.
 pub fn tidy(engine: &Engine<'_>) -> Result<(), EngineError> {
     let lock = engine.lock_to_change()?;
-    if create::clean_locked(engine, &lock)?
+    if create::clean_locked(engine, &lock)?.any
         && let Some(vault) = engine.existing_vault()?
     {
-        vault.config().prune()?;
+        free(&vault)?;
     }
     Ok(())
+}
+
+/// Frees what no snapshot needs, in both repositories: damage to one never
+/// keeps the other from it.
+fn free(vault: &VaultDir) -> Result<PruneStats, EngineError> {
+    let config = vault.config().prune();
+    let state = match vault.existing_state()? {
+        Some(state) => state.prune()?,
+        None => PruneStats::default(),
+    };
+    let config = config?;
+    Ok(PruneStats {
+        before: config.before + state.before,
+        after: config.after + state.after,
+        temporaries: config.temporaries + state.temporaries,
+    })
 }
 
 /// Takes the markers away of all that is wholly gone. What is not keeps its

@@ -1,4 +1,5 @@
-//! Carrying the configuration part of a restore out: stage, then put in place.
+//! Carrying the files of a restore out, configuration and state: stage, then
+//! put in place.
 //!
 //! New contents are written beside their targets first, those of all roots, so
 //! that a full disk is found before anything has changed; then everything is
@@ -11,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::apply::RootPlan;
-use super::{Engine, EngineError};
+use super::apply::{Part, RootPlan};
+use super::{Engine, EngineError, Stores};
 use crate::plan::tree_diff::Action;
 use crate::point::PointId;
 use crate::system::beneath::{Attributes, Beneath, dress_fd, kind};
 use crate::system::{At, fault};
-use crate::vault::{Entry, EntryKind, Vault, VaultDir};
+use crate::vault::{Entry, EntryKind, Vault};
 
 /// Prefix of staged files; captures and listings leave them out.
 const STAGED: &str = ".cairn-";
@@ -36,7 +37,8 @@ fn is_staged(name: &OsStr) -> bool {
 /// One root, its new contents staged.
 pub(super) struct Staged<'a> {
     plan: &'a RootPlan,
-    vault: &'a dyn Vault,
+    /// Absent for state that was not there: nothing of it is ever written.
+    vault: Option<&'a dyn Vault>,
     id: PointId,
     base: Beneath,
     /// How many files of other roots are staged: names are counted on.
@@ -51,13 +53,13 @@ pub(super) struct Staged<'a> {
 /// so are the folders made for it: everything is as it was.
 pub(super) fn stage<'a>(
     engine: &Engine<'_>,
-    vault: &'a VaultDir,
+    stores: &'a Stores,
     plans: &'a [RootPlan],
     id: PointId,
 ) -> Result<Vec<Staged<'a>>, EngineError> {
     let top = Beneath::open(engine.layout.root())?;
     let mut made = Vec::new();
-    let staged = stage_all(&top, vault, plans, id, &mut made);
+    let staged = stage_all(&top, stores, plans, id, &mut made);
     if staged.is_err() {
         for plan in plans {
             // What cannot be removed now is swept away by the next restore.
@@ -72,7 +74,7 @@ pub(super) fn stage<'a>(
 
 fn stage_all<'a>(
     top: &Beneath,
-    vault: &'a VaultDir,
+    stores: &'a Stores,
     plans: &'a [RootPlan],
     id: PointId,
     made: &mut Vec<PathBuf>,
@@ -87,7 +89,10 @@ fn stage_all<'a>(
         top.create_dirs(base, made)?;
         let mut staged = Staged {
             plan,
-            vault: vault.config(),
+            vault: match plan.part {
+                Part::Config => Some(stores.config()),
+                Part::State(_) => stores.state().ok(),
+            },
             id,
             base: top.below(base)?,
             first: all.iter().map(|s| s.files.len()).sum(),
@@ -155,7 +160,8 @@ impl Staged<'_> {
             );
             let place = self.staying_folder(&node.path)?.join(name);
             let mut file = self.base.create(&place)?;
-            self.vault.read(entry, &mut file)?;
+            let vault = self.vault.ok_or(EngineError::NoStateVault)?;
+            vault.read(entry, &mut file)?;
             let at = self.base.path().join(&place);
             dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
             file.sync_all().at("flush", &at)?;

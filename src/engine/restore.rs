@@ -6,9 +6,10 @@
 
 use std::path::PathBuf;
 
-use super::apply::{self, RootPlan};
-use super::create::{self, Request};
-use super::{Engine, EngineError, put};
+use super::apply::{self, Part, RootPlan};
+use super::create::{self, AskState, Created, Request};
+use super::state::{self, Source};
+use super::{Engine, EngineError, Stores, markers, put, quiet};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
@@ -16,8 +17,7 @@ use crate::point::{Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
-use crate::system::{fault, generations, nix_cli, pointers, store, switch};
-use crate::vault::VaultDir;
+use crate::system::{fault, generations, nix_cli, pointers, points, room, store, switch};
 
 /// What is to be brought back.
 #[derive(Clone, Debug)]
@@ -71,8 +71,11 @@ pub struct Plan {
     pub scope: Scope,
     /// The system part; absent when not asked for.
     pub system: Option<SystemPlan>,
-    /// The configuration part, root by root.
+    /// The files, root by root: of the configuration, then of state.
     pub roots: Vec<RootPlan>,
+    /// Units that own state which changes: they are stopped, and started again
+    /// if they ran.
+    pub units: Vec<String>,
     /// Worth knowing before saying yes.
     pub warnings: Vec<String>,
 }
@@ -150,18 +153,27 @@ fn plan_named(
     } else {
         None
     };
+    let files = scope.config || !scope.state.is_empty();
+    let mut units = Vec::new();
     let roots = match goal.point() {
-        Some(point) if scope.config => {
-            let plans = apply::plan(engine, &engine.vault()?, point, scope)?;
+        Some(point) if files => {
+            let stores = engine.stores()?;
+            let plans = apply::plan(engine, &stores, point, scope)?;
             if let Some(path) = plans.unmatched.filter(|_| must_exist) {
                 let point = point.id.short_among([]);
                 return Err(EngineError::NoSuchPath { point, path });
             }
+            for name in &scope.state {
+                if changes(&plans.roots, name) {
+                    units.extend(state::owners(engine, name, state::set_of(point, name)?));
+                }
+            }
+            warnings.extend(markers::warnings(engine, &stores, &plans.roots)?);
             plans.roots
         }
         _ => Vec::new(),
     };
-    if let Some(point) = goal.point().filter(|p| scope.config && !p.is_complete()) {
+    if let Some(point) = goal.point().filter(|p| files && !p.is_complete()) {
         warnings.push(format!(
             "the point is partial: {} item(s) were not captured and stay as they are",
             point.completeness.missing().len()
@@ -172,8 +184,15 @@ fn plan_named(
         scope: scope.clone(),
         system,
         roots,
+        units,
         warnings,
     })
+}
+
+/// Whether anything of a state set changes.
+fn changes(roots: &[RootPlan], set: &str) -> bool {
+    let of_set = |r: &&RootPlan| matches!(&r.part, Part::State(name) if name == set);
+    roots.iter().filter(of_set).any(|r| !r.changes.is_empty())
 }
 
 fn system_plan(
@@ -249,15 +268,61 @@ fn profile_view(profile: &generations::Profile) -> crate::plan::restore::Profile
 /// `abort` know what to do.
 pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, EngineError> {
     check_rights(engine, &plan)?;
-    create::clean_after_crash(engine)?;
+    check_room(engine, &plan)?;
+    let mut troubles = create::clean_after_crash(engine)?;
     let lock = engine.lock_to_change()?;
     let undo = undo_point(engine, &lock, &plan, verb)?;
     fault::point("restore.undo-point");
+    let (plan, mut entry) = match begin(engine, plan, verb, &undo) {
+        Ok(begun) => begun,
+        Err(error) => {
+            // Nothing has begun: the units need not wait for its end.
+            release(engine, &undo)?;
+            return Err(error);
+        }
+    };
+    fault::point("restore.journalled");
+    // The journal knows the units by now.
+    points::end(engine.layout, undo.id).map_err(|e| halfway(e.into()))?;
+    fault::point("restore.handed-over");
+    let stores = engine.stores().map_err(halfway)?;
+    let staged = match put::stage(engine, &stores, &plan.roots, undo.id) {
+        Ok(staged) => staged,
+        Err(error) => {
+            // Everything is as it was, so there is nothing to resume.
+            let troubles = start_units(engine, &entry);
+            entry.state = State::Aborted;
+            return match journal::store(engine.layout, &entry) {
+                Ok(()) if troubles.is_empty() => Err(error),
+                Ok(()) => Err(EngineError::Units(format!(
+                    "{error}; {}",
+                    troubles.join("; ")
+                ))),
+                Err(_) => Err(halfway(error)),
+            };
+        }
+    };
+    let changed = put_in_place(&staged).map_err(halfway)?;
+    drop(staged);
+    let mut restored = finish(engine, &stores, plan, undo, &entry, changed).map_err(halfway)?;
+    entry.state = State::Done;
+    journal::store(engine.layout, &entry).map_err(|e| halfway(e.into()))?;
+    restored.warnings.append(&mut troubles);
+    Ok(restored)
+}
+
+/// Plans once more, and writes the journal.
+fn begin(
+    engine: &Engine<'_>,
+    plan: Plan,
+    verb: &str,
+    undo: &Point,
+) -> Result<(Plan, Entry), EngineError> {
     // The machine may have changed since the plan was shown; the undo point
     // holds it as it is now, and so must the plan.
     let plan = plan_again(engine, plan.goal, &plan.scope)?;
     let started = engine.clock.now();
-    let mut entry = Entry {
+    let entry = Entry {
         version: journal::VERSION,
         id: engine.clock.new_id(started),
         started,
@@ -268,28 +333,28 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
         made: plan.roots.iter().flat_map(RootPlan::made).collect(),
         roots: plan.roots.iter().map(|r| r.root.path.clone()).collect(),
         kept: Vec::new(),
+        stopped: points::owed(engine.layout, undo.id)?.units,
         state: State::Running,
     };
     journal::store(engine.layout, &entry)?;
-    fault::point("restore.journalled");
-    let vault = engine.vault()?;
-    let staged = match put::stage(engine, &vault, &plan.roots, undo.id) {
-        Ok(staged) => staged,
-        Err(error) => {
-            // Everything is as it was, so there is nothing to resume.
-            entry.state = State::Aborted;
-            return match journal::store(engine.layout, &entry) {
-                Ok(()) => Err(error),
-                Err(_) => Err(halfway(error)),
-            };
-        }
-    };
-    let changed = put_in_place(&staged).map_err(halfway)?;
-    drop(staged);
-    let restored = finish(engine, &vault, plan, undo, changed).map_err(halfway)?;
-    entry.state = State::Done;
-    journal::store(engine.layout, &entry).map_err(|e| halfway(e.into()))?;
-    Ok(restored)
+    Ok((plan, entry))
+}
+
+/// Starts what was stopped for an undo point that nothing follows.
+pub(super) fn release(engine: &Engine<'_>, undo: &Point) -> Result<(), EngineError> {
+    let troubles = quiet::settle(engine, undo.id)?;
+    points::end(engine.layout, undo.id)?;
+    if troubles.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::Units(troubles.join("; ")))
+}
+
+fn start_units(engine: &Engine<'_>, entry: &Entry) -> Vec<String> {
+    if entry.stopped.is_empty() || !quiet::is_live(engine) {
+        return Vec::new();
+    }
+    quiet::start(engine, &entry.stopped)
 }
 
 /// An error that stopped a restore after its beginning.
@@ -307,8 +372,29 @@ pub(super) fn undo_point(
 ) -> Result<Point, EngineError> {
     let mut request = Request::manual(format!("before {verb} of {}", plan.goal.label()));
     request.trigger = Trigger::PreRestore;
-    request.also = plan.roots.iter().map(|r| r.root.path.0.clone()).collect();
+    let config = plan.roots.iter().filter(|r| r.part == Part::Config);
+    request.also = config.map(|r| r.root.path.0.clone()).collect();
+    let mut sources = Vec::new();
+    if let Some(point) = plan.goal.point() {
+        for name in &plan.scope.state {
+            let set = state::set_of(point, name)?;
+            sources.push(Source::of_point(engine, name, set));
+        }
+    }
+    request.state = AskState::Held(sources);
     let created = create::create_locked(engine, lock, &request)?;
+    if let Err(error) = is_whole(plan, &created) {
+        release(engine, &created.point)?;
+        return Err(error);
+    }
+    Ok(created.point)
+}
+
+/// Whether an undo point holds all that would change.
+fn is_whole(plan: &Plan, created: &Created) -> Result<(), EngineError> {
+    if let Some(trouble) = created.troubles.first() {
+        return Err(EngineError::Units(trouble.clone()));
+    }
     let changed: Vec<PathBuf> = plan
         .roots
         .iter()
@@ -326,6 +412,11 @@ pub(super) fn undo_point(
                 .any(|c| c.starts_with(path) || path.starts_with(c))
         })
         .collect();
+    let lacks = |name: &&String| !created.point.state.contains_key(*name);
+    if let Some(set) = plan.scope.state.iter().find(lacks) {
+        let why = missing.first().map_or("", |m| m.why.as_str());
+        return Err(EngineError::NoUndo(format!("state {set} ({why})")));
+    }
     if !missing.is_empty() {
         let what = missing
             .iter()
@@ -336,7 +427,7 @@ pub(super) fn undo_point(
             what: format!("reading {} for the undo point", what.join(", ")),
         });
     }
-    Ok(created.point)
+    Ok(())
 }
 
 /// Makes the machine like the plan's point and checks that it is.
@@ -345,10 +436,11 @@ pub(super) fn converge(
     _alone: &Lock,
     plan: Plan,
     undo: Point,
+    entry: &Entry,
 ) -> Result<Restored, EngineError> {
-    let vault = engine.vault()?;
-    let changed = put_in_place(&put::stage(engine, &vault, &plan.roots, undo.id)?)?;
-    finish(engine, &vault, plan, undo, changed)
+    let stores = engine.stores()?;
+    let changed = put_in_place(&put::stage(engine, &stores, &plan.roots, undo.id)?)?;
+    finish(engine, &stores, plan, undo, entry, changed)
 }
 
 fn put_in_place(staged: &[put::Staged<'_>]) -> Result<usize, EngineError> {
@@ -361,22 +453,30 @@ fn put_in_place(staged: &[put::Staged<'_>]) -> Result<usize, EngineError> {
     Ok(changed)
 }
 
-/// The system, when the files are in place; then the check of all.
+/// The system, when the files are in place; then the check of all, while state
+/// is still; last the units, which find both as the point has them.
 fn finish(
     engine: &Engine<'_>,
-    vault: &VaultDir,
+    stores: &Stores,
     plan: Plan,
     undo: Point,
+    entry: &Entry,
     changed: usize,
 ) -> Result<Restored, EngineError> {
     let mut activated = false;
+    verify_files(engine, stores, &plan)?;
     if let Some(system) = &plan.system {
         move_profile(engine, system)?;
         fault::point("restore.profile");
         activated = activate(engine, system, &undo)?;
         fault::point("restore.activated");
     }
-    verify(engine, vault, &plan)?;
+    verify_system(engine, &plan)?;
+    let troubles = start_units(engine, entry);
+    if !troubles.is_empty() {
+        return Err(EngineError::Units(troubles.join("; ")));
+    }
+    fault::point("restore.started");
     fault::point("restore.verified");
     let generation = generations::read(engine.layout, engine.profile)?.current;
     Ok(Restored {
@@ -419,9 +519,10 @@ fn activate(engine: &Engine<'_>, system: &SystemPlan, undo: &Point) -> Result<bo
 }
 
 /// Plans again: a restore that ended well leaves nothing to do.
-fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), EngineError> {
-    if let Some(point) = plan.goal.point().filter(|_| plan.scope.config) {
-        let left: Vec<PathBuf> = apply::plan(engine, vault, point, &plan.scope)?
+fn verify_files(engine: &Engine<'_>, stores: &Stores, plan: &Plan) -> Result<(), EngineError> {
+    let files = plan.scope.config || !plan.scope.state.is_empty();
+    if let Some(point) = plan.goal.point().filter(|_| files) {
+        let left: Vec<PathBuf> = apply::plan(engine, stores, point, &plan.scope)?
             .roots
             .iter()
             .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
@@ -434,6 +535,10 @@ fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), Engi
             )));
         }
     }
+    Ok(())
+}
+
+fn verify_system(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
     let Some(system) = &plan.system else {
         return Ok(());
     };
@@ -485,6 +590,25 @@ fn check_rights(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
         .find_map(|root| apply::first_unwritable(engine, root))
     {
         Some(path) => lacking(format!("writing {}", path.display())),
+        None => Ok(()),
+    }
+}
+
+/// Finds a lack of room before anything is changed: new contents are written
+/// beside the old ones.
+fn check_room(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
+    let mut needed: std::collections::BTreeMap<u64, (PathBuf, u64, u64)> =
+        std::collections::BTreeMap::new();
+    for root in plan.roots.iter().filter(|r| !r.changes.is_empty()) {
+        let path = engine.layout.real(root.root.path.as_path());
+        let Some(room) = room::at(&path)? else {
+            continue;
+        };
+        let there = needed.entry(room.device).or_insert((path, room.free, 0));
+        there.2 += root.new_bytes();
+    }
+    match needed.into_values().find(|(_, free, needed)| needed > free) {
+        Some((path, free, needed)) => Err(EngineError::NoRoom { path, free, needed }),
         None => Ok(()),
     }
 }

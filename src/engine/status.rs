@@ -1,5 +1,7 @@
 //! One look at everything.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -34,6 +36,8 @@ pub struct Status {
     pub latest_good: Option<Brief>,
     /// Configuration files changed since the newest point that holds any.
     pub config_changes: Option<usize>,
+    /// State sets of the policy, each with the newest point that holds it.
+    pub state: BTreeMap<String, Option<Brief>>,
     /// Size of the vault in bytes.
     pub vault_bytes: u64,
     /// Where points live.
@@ -86,10 +90,18 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
             .map(|b| format!("{}: {}", b.name.to_string_lossy(), b.why)),
     );
     let vault_bytes = match engine.existing_vault()? {
-        Some(vault) => vault.config().size()?,
+        Some(vault) => {
+            let state = vault.existing_state()?;
+            vault.config().size()? + state.map_or(Ok(0), |state| state.size())?
+        }
         None => 0,
     };
+    let sets = engine.policy.state.keys().map(|name| {
+        let holder = newest(&|(p, _)| p.state.contains_key(name));
+        (name.clone(), holder.map(Brief::from))
+    });
     Ok(Status {
+        state: sets.collect(),
         host: observation.host,
         generations: profile.generations.len(),
         profile_faults: faults,
@@ -109,7 +121,7 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
 
 fn config_changes(engine: &Engine<'_>, point: &Point) -> Result<usize, EngineError> {
     let (from, to) = (diff::End::Point(Box::new(point.clone())), diff::End::Now);
-    Ok(diff::diff(engine, &from, &to)?.config.len())
+    Ok(diff::config_alone(engine, &from, &to)?.len())
 }
 
 /// Where the pointers disagree.

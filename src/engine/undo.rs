@@ -5,6 +5,7 @@ use super::{Engine, EngineError};
 use crate::point::{Point, Selector};
 use crate::system::journal::{self, Entry, Goal, State};
 use crate::system::lock::Mode;
+use crate::system::points;
 
 /// The restore `undo` would reverse: the last one that ended, or the one whose
 /// undo point or restored point `selector` names.
@@ -78,7 +79,7 @@ pub fn plan_ending(engine: &Engine<'_>, way: Way) -> Result<(Entry, Plan), Engin
 /// then, and can be ended again.
 pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let lock = engine.lock(Mode::Exclusive)?;
-    super::create::clean_locked(engine, &lock)?;
+    let cleaned = super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
     let (verb, ended) = match way {
         Way::Resume => ("resume", State::Done),
@@ -92,7 +93,13 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     };
     if let Some(before) = &before {
         entry.kept.push(before.id);
+        for unit in points::owed(engine.layout, before.id)?.units {
+            if !entry.stopped.contains(&unit) {
+                entry.stopped.push(unit);
+            }
+        }
         journal::store(engine.layout, &entry)?;
+        points::end(engine.layout, before.id)?;
     }
     let undo = match (by_id(engine, entry.undo_point), &before) {
         (Ok(undo), _) => undo,
@@ -101,7 +108,9 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
         (Err(error), _) => return Err(error),
     };
     let staging = before.clone().unwrap_or_else(|| undo.clone());
-    let restored = restore::converge(engine, &lock, plan, staging).map_err(restore::halfway)?;
+    let mut restored =
+        restore::converge(engine, &lock, plan, staging, &entry).map_err(restore::halfway)?;
+    restored.warnings.extend(cleaned.troubles);
     entry.state = ended;
     journal::store(engine.layout, &entry)?;
     Ok(Restored {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{Engine, EngineError};
-use crate::point::PointId;
+use crate::point::{Point, PointId};
 use crate::system::lock::Mode;
+use crate::system::points::Catalogue;
 use crate::system::{pins, points, store};
 use crate::vault::Vault;
 
@@ -99,39 +100,25 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
             ));
         }
     }
-    let mut problem = |point: Option<PointId>, what: String| {
-        report.problems.push(Problem { point, what });
-    };
     if let Some(vault) = engine.existing_vault()? {
-        let snapshots = vault.config().snapshots()?;
-        report.snapshots = snapshots.good.len();
-        let stored: BTreeSet<&str> = snapshots.good.iter().map(|s| s.id.as_str()).collect();
-        for (point, _) in &catalogue.points {
-            if let Some(config) = &point.config
-                && config.snapshot().is_some_and(|id| !stored.contains(id))
-            {
-                problem(
-                    Some(point.id),
-                    "its configuration is gone from the vault".to_owned(),
-                );
-            }
-        }
         let inflight = points::inflight(engine.layout)?;
-        for snapshot in &snapshots.good {
-            let owner: Option<PointId> = snapshot.tag.parse().ok();
-            if owner.is_none_or(|id| !known.contains(&id) && !inflight.contains(&id)) {
-                report.notes.push(format!(
-                    "snapshot {} belongs to no restore point (tag {})",
-                    snapshot.id.chars().take(12).collect::<String>(),
-                    snapshot.tag
-                ));
-            }
+        let of_config = |p: &Point| named(p.config.as_ref().and_then(|c| c.snapshot()));
+        let of_state = |p: &Point| {
+            let sets = p.state.iter();
+            sets.filter_map(|(name, set)| Some((format!("state {name}"), set.snapshot()?.into())))
+                .collect()
+        };
+        let mut look = Look {
+            catalogue: &catalogue,
+            known: &known,
+            inflight: &inflight,
+            report: &mut report,
+        };
+        look.at(vault.config(), &of_config)?;
+        match vault.existing_state()? {
+            Some(state) => look.at(&state, &of_state)?,
+            None => look.gone(&BTreeSet::new(), &of_state),
         }
-        let check = vault.config().check(read_data)?;
-        for line in check.problems {
-            problem(None, line);
-        }
-        report.notes.extend(check.notes);
     }
     for root in roots {
         if root.owner.is_none_or(|id| !known.contains(&id)) {
@@ -142,4 +129,60 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
         }
     }
     Ok(report)
+}
+
+/// What a point holds in a repository: how it is called, and its snapshot.
+type Held = Vec<(String, String)>;
+
+fn named(snapshot: Option<&str>) -> Held {
+    let configuration = |id: &str| ("configuration".to_owned(), id.to_owned());
+    snapshot.map(configuration).into_iter().collect()
+}
+
+/// Looking at the repositories, one after the other.
+struct Look<'a> {
+    catalogue: &'a Catalogue,
+    known: &'a BTreeSet<PointId>,
+    inflight: &'a [PointId],
+    report: &'a mut Report,
+}
+
+impl Look<'_> {
+    fn at(&mut self, vault: &dyn Vault, held: &dyn Fn(&Point) -> Held) -> Result<(), EngineError> {
+        let snapshots = vault.snapshots()?;
+        self.report.snapshots += snapshots.good.len();
+        let stored = snapshots.good.iter().map(|s| s.id.as_str()).collect();
+        self.gone(&stored, held);
+        for snapshot in &snapshots.good {
+            let owner: Option<PointId> = snapshot.tag.parse().ok();
+            if owner.is_none_or(|id| !self.known.contains(&id) && !self.inflight.contains(&id)) {
+                self.report.notes.push(format!(
+                    "snapshot {} belongs to no restore point (tag {})",
+                    snapshot.id.chars().take(12).collect::<String>(),
+                    snapshot.tag
+                ));
+            }
+        }
+        let check = vault.check(self.report.read_data)?;
+        let problem = |what| Problem { point: None, what };
+        self.report
+            .problems
+            .extend(check.problems.into_iter().map(problem));
+        self.report.notes.extend(check.notes);
+        Ok(())
+    }
+
+    /// Tells what points hold that is not stored.
+    fn gone(&mut self, stored: &BTreeSet<&str>, held: &dyn Fn(&Point) -> Held) {
+        for (point, _) in &self.catalogue.points {
+            for (what, snapshot) in held(point) {
+                if !stored.contains(snapshot.as_str()) {
+                    self.report.problems.push(Problem {
+                        point: Some(point.id),
+                        what: format!("its {what} is gone from the vault"),
+                    });
+                }
+            }
+        }
+    }
 }

@@ -17,8 +17,8 @@ pub struct Diff {
     pub system: Option<SystemDiff>,
     /// Changed configuration files, by path.
     pub config: Vec<FileChange>,
-    /// State sets that differ: name, bytes before and after.
-    pub state: BTreeMap<String, (Option<u64>, Option<u64>)>,
+    /// State sets that differ, by name.
+    pub state: BTreeMap<String, StateDiff>,
 }
 
 impl Diff {
@@ -41,6 +41,17 @@ pub struct SystemDiff {
     pub closure: Option<ClosureDiff>,
     /// Why there is no package list.
     pub note: Option<String>,
+}
+
+/// How a state set differs.
+#[derive(Debug)]
+pub struct StateDiff {
+    /// Bytes before; absent when the set was not captured then.
+    pub before: Option<u64>,
+    /// Bytes after, likewise.
+    pub after: Option<u64>,
+    /// Changed paths, when both ends hold it.
+    pub changes: Vec<(BytePath, What)>,
 }
 
 /// A changed configuration file.

@@ -5,6 +5,7 @@
 //! engine shows a plan (`--dry-run`), journals it, and only then carries it
 //! out.
 
+pub mod capture;
 pub mod comparison;
 pub mod humane;
 pub mod merge;

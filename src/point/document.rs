@@ -81,6 +81,8 @@ pub enum Trigger {
     Schedule(String),
     /// The hook that runs before a switch.
     PreSwitch,
+    /// The machine has booted.
+    Boot,
     /// A healing action was about to run.
     PreHeal,
     /// A restore was about to run; this point undoes it.
@@ -91,7 +93,9 @@ pub enum Trigger {
 
 /// Why a text is not a trigger.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("'{0}' is not a trigger (manual, schedule:<name>, pre-switch, pre-heal, pre-restore, try)")]
+#[error(
+    "'{0}' is not a trigger (manual, schedule:<name>, pre-switch, boot, pre-heal, pre-restore, try)"
+)]
 pub struct BadTrigger(String);
 
 impl FromStr for Trigger {
@@ -105,6 +109,7 @@ impl FromStr for Trigger {
         match text {
             "manual" => Ok(Self::Manual),
             "pre-switch" => Ok(Self::PreSwitch),
+            "boot" => Ok(Self::Boot),
             "pre-heal" => Ok(Self::PreHeal),
             "pre-restore" => Ok(Self::PreRestore),
             "try" => Ok(Self::Try),
@@ -123,6 +128,7 @@ impl fmt::Display for Trigger {
             Self::Manual => f.write_str("manual"),
             Self::Schedule(name) => write!(f, "schedule:{name}"),
             Self::PreSwitch => f.write_str("pre-switch"),
+            Self::Boot => f.write_str("boot"),
             Self::PreHeal => f.write_str("pre-heal"),
             Self::PreRestore => f.write_str("pre-restore"),
             Self::Try => f.write_str("try"),
@@ -318,7 +324,7 @@ impl Config {
     }
 }
 
-/// One captured root.
+/// One captured root, of the configuration or of a state set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigRoot {
     /// Absolute path as the machine itself names it (without `--root`), free
@@ -372,15 +378,43 @@ pub struct Unfollowed {
 }
 
 /// One captured state set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateSet {
-    /// Snapshot id in the vault.
+    /// Snapshot id in the vault; empty when nothing was there: see
+    /// [`StateSet::snapshot`].
     pub snapshot: String,
-    /// Logical size in bytes.
+    /// Sum of the sizes of its files, in bytes.
     pub bytes: u64,
     /// How it was made consistent.
     pub consistency: String,
+    /// Tree id in the vault; empty when nothing was there.
+    #[serde(default)]
+    pub tree: String,
+    /// Regular files.
+    #[serde(default)]
+    pub files: u64,
+    /// As the configuration's; empty when large files were taken unread from
+    /// an earlier point.
+    #[serde(default)]
+    pub hash: String,
+    /// What was captured, each root apart.
+    #[serde(default)]
+    pub roots: Vec<ConfigRoot>,
+    /// What belongs to the roots and not to the set, whether it was there or
+    /// not: bringing the set back leaves it alone.
+    #[serde(default)]
+    pub excluded: Vec<BytePath>,
+    /// Units that own it.
+    #[serde(default)]
+    pub units: Vec<String>,
+}
+
+impl StateSet {
+    /// The snapshot in the vault; `None` when no root was there to capture.
+    pub fn snapshot(&self) -> Option<&str> {
+        Some(self.snapshot.as_str()).filter(|id| !id.is_empty())
+    }
 }
 
 /// A garbage-collector root.
@@ -510,6 +544,14 @@ impl Point {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
         Ok(text)
+    }
+
+    /// Every snapshot of it in the vault, of both repositories.
+    pub fn snapshots(&self) -> impl Iterator<Item = &str> {
+        let config = self.config.as_ref().and_then(Config::snapshot);
+        config
+            .into_iter()
+            .chain(self.state.values().filter_map(StateSet::snapshot))
     }
 
     /// Whether all that was asked for was captured.

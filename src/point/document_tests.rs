@@ -54,6 +54,15 @@ fn a_document_survives_its_text() {
 }
 
 #[test]
+fn a_state_set_of_the_first_release_is_still_read() {
+    let old = r#"{"snapshot": "ab", "bytes": 3, "consistency": "none"}"#;
+    let set: StateSet = serde_json::from_str(old).unwrap();
+    assert_eq!((set.snapshot(), set.bytes), (Some("ab"), 3));
+    assert_eq!(set.roots, []);
+    assert_eq!(StateSet::default().snapshot(), None);
+}
+
+#[test]
 fn during_a_switch_the_profile_has_already_moved() {
     let mut system = sample().system;
     assert_eq!(system.boot_target(), Some(&toplevel(2)));
@@ -110,6 +119,7 @@ fn triggers_have_one_spelling() {
         "manual",
         "schedule:nightly-2",
         "pre-switch",
+        "boot",
         "pre-heal",
         "pre-restore",
         "try",

@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use super::Style;
+use super::style::{count, line};
 use crate::nix::closure::ClosureDiff;
 use crate::plan::comparison::{Diff, SystemDiff};
 use crate::plan::humane::bytes;
@@ -41,10 +42,34 @@ pub fn diff(diff: &Diff, style: &Style) -> Vec<u8> {
             out.extend(file_text(text, style));
         }
     }
-    for (name, (before, after)) in &diff.state {
-        let size = |bytes_: &Option<u64>| bytes_.map_or_else(|| "absent".to_owned(), bytes);
-        let text = format!("\nstate {name}: {} → {}\n", size(before), size(after));
-        out.extend_from_slice(text.as_bytes());
+    for (name, set) in &diff.state {
+        let size = |held: &Option<u64>| held.map_or_else(|| "not captured".to_owned(), bytes);
+        let sizes = match (set.before, set.after, set.changes.is_empty()) {
+            // With now there is one size to tell.
+            (Some(held), None, false) | (None, Some(held), false) => bytes(held),
+            _ => format!("{} → {}", size(&set.before), size(&set.after)),
+        };
+        let title = style.bold(format!("state {}", line(name)));
+        out.extend_from_slice(format!("\n{title} {}\n", style.dim(sizes)).as_bytes());
+        out.extend_from_slice(state_changes(&set.changes, style).as_bytes());
+    }
+    out
+}
+
+/// Paths of a state set that are told one by one; the rest is counted.
+const TOLD: usize = 20;
+
+/// Changed paths of a state set.
+pub fn state_changes(changes: &[(BytePath, What)], style: &Style) -> String {
+    let mut out = String::new();
+    for (path, what) in changes.iter().take(TOLD) {
+        out.push_str(&format!("  {}\n", change(path, what, style)));
+    }
+    if let Some(more) = changes.len().checked_sub(TOLD).filter(|n| *n > 0) {
+        out.push_str(&format!(
+            "  {}\n",
+            style.dim(format!("… and {} more", count(more, "path")))
+        ));
     }
     out
 }
@@ -80,10 +105,10 @@ pub fn file_text(diff: &FileDiff, style: &Style) -> Vec<u8> {
         return plain;
     }
     let mut out = Vec::new();
-    for line in plain.split_inclusive(|b| *b == b'\n') {
-        let (body, end) = match line.strip_suffix(b"\n") {
+    for row in plain.split_inclusive(|b| *b == b'\n') {
+        let (body, end) = match row.strip_suffix(b"\n") {
             Some(body) => (body, "\n"),
-            None => (line, ""),
+            None => (row, ""),
         };
         let code = match body {
             b if b.starts_with(b"---") || b.starts_with(b"+++") => "1",

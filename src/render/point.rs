@@ -1,10 +1,12 @@
 //! Restore points as text.
 
+use std::collections::BTreeMap;
+
 use super::Style;
 use super::style::{count, date, line, wrap};
 use super::table::{Cell, Table};
 use crate::plan::humane::bytes;
-use crate::point::document::{Config, System};
+use crate::point::document::{Config, StateSet, System};
 use crate::point::id::shorten_sorted;
 use crate::point::{Marks, Point, PointId};
 
@@ -12,9 +14,9 @@ use crate::point::{Marks, Point, PointId};
 pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
     let ids: Vec<PointId> = points.iter().map(|(p, _)| p.id).collect();
     let mut table = Table::new([
-        "ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "MARKS", "REASON",
+        "ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "STATE", "MARKS", "REASON",
     ])
-    .may_drop([4, 2]);
+    .may_drop([4, 5, 2]);
     for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
         let paint: fn(&Style, &str) -> String = if marks.is_bad() || !point.is_complete() {
             |s, t| s.yellow(t)
@@ -31,6 +33,7 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
                 .as_ref()
                 .map_or_else(|| "–".to_owned(), config_word)
                 .into(),
+            state_word(&point.state).into(),
             Cell::new(mark_words(point, marks), paint),
             line(&point.reason).into(),
         ]);
@@ -53,6 +56,15 @@ fn system_word(system: &System) -> String {
 pub fn config_word(config: &Config) -> String {
     let plural = if config.files == 1 { "file" } else { "files" };
     format!("{} {plural}, {}", config.files, bytes(config.bytes))
+}
+
+/// Captured state in two words: "2 sets, 1.2 MiB"; nothing when there is none.
+pub fn state_word(sets: &BTreeMap<String, StateSet>) -> String {
+    if sets.is_empty() {
+        return String::new();
+    }
+    let size = sets.values().map(|s| s.bytes).sum();
+    format!("{}, {}", count(sets.len(), "set"), bytes(size))
 }
 
 fn mark_words(point: &Point, marks: &Marks) -> String {
@@ -113,6 +125,9 @@ pub fn show(point: &Point, marks: &Marks, verbose: bool, style: &Style) -> Strin
     }
     if let Some(config) = &point.config {
         config_part(config, verbose, &mut put);
+    }
+    for (name, set) in &point.state {
+        state_part(name, set, &mut put);
     }
     for missing in point.completeness.missing() {
         put(
@@ -221,6 +236,29 @@ fn config_part(config: &Config, verbose: bool, put: &mut impl FnMut(&str, String
                 count(config.unfollowed.len(), "import")
             ),
         );
+    }
+}
+
+fn state_part(name: &str, set: &StateSet, put: &mut impl FnMut(&str, String)) {
+    let files = usize::try_from(set.files).unwrap_or(usize::MAX);
+    put(
+        &line(&format!("state {name}")),
+        format!(
+            "{}, {}, held still by: {}",
+            count(files, "file"),
+            bytes(set.bytes),
+            line(&set.consistency)
+        ),
+    );
+    for root in &set.roots {
+        let kind = format!("{:?}", root.kind).to_lowercase();
+        put("root", format!("{} {kind}", root.path));
+    }
+    for path in &set.excluded {
+        put("left out", path.to_string());
+    }
+    if !set.units.is_empty() {
+        put("units", line(&set.units.join(", ")));
     }
 }
 

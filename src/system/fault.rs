@@ -11,6 +11,10 @@ pub const CREATE: &[&str] = &[
     "create.begun",
     "create.observed",
     "create.captured",
+    "create.owed",
+    "create.stopped",
+    "create.state-captured",
+    "create.started",
     "create.pinned",
     "create.marked",
     "create.documented",
@@ -32,11 +36,13 @@ pub const PRUNE: &[&str] = &[
 pub const RESTORE: &[&str] = &[
     "restore.undo-point",
     "restore.journalled",
+    "restore.handed-over",
     "restore.staged",
     "restore.file",
     "restore.config",
     "restore.profile",
     "restore.activated",
+    "restore.started",
     "restore.verified",
 ];
 
@@ -46,6 +52,16 @@ pub fn point(name: &str) {
     imp::point(name);
     #[cfg(not(debug_assertions))]
     let _ = name;
+}
+
+/// Whether a test has a `systemctl` of its own for the root it works on
+/// (`CAIRN_FAKE_SYSTEMD`, debug builds only).
+pub fn pretends_systemd() -> bool {
+    #[cfg(debug_assertions)]
+    let pretends = std::env::var_os("CAIRN_FAKE_SYSTEMD").is_some();
+    #[cfg(not(debug_assertions))]
+    let pretends = false;
+    pretends
 }
 
 #[cfg(debug_assertions)]

@@ -51,15 +51,7 @@ pub struct Sources {
 /// # Errors
 /// A loop of symlinks among the named paths.
 pub fn sources(layout: &Layout, paths: &[PathBuf]) -> Result<Sources, IoError> {
-    let mut search = Search {
-        layout,
-        found: Sources::default(),
-        queue: VecDeque::new(),
-        scanned: BTreeSet::new(),
-    };
-    for path in paths {
-        search.add(path, Why::Named)?;
-    }
+    let mut search = Search::named(layout, paths)?;
     search.run()?;
     let mut found = search.found;
     found.roots.sort_by(|a, b| a.path.cmp(&b.path));
@@ -67,6 +59,17 @@ pub fn sources(layout: &Layout, paths: &[PathBuf]) -> Result<Sources, IoError> {
     found
         .unfollowed
         .sort_by(|a, b| (&a.file, a.line, &a.text).cmp(&(&b.file, b.line, &b.text)));
+    Ok(found)
+}
+
+/// Finds what these paths name, and what they lead to when they are symlinks.
+/// Nothing is searched for imports.
+///
+/// # Errors
+/// A loop of symlinks among them.
+pub fn roots(layout: &Layout, paths: &[PathBuf]) -> Result<Sources, IoError> {
+    let mut found = Search::named(layout, paths)?.found;
+    found.roots.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
@@ -84,7 +87,20 @@ struct Search<'a> {
     scanned: BTreeSet<PathBuf>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn named(layout: &'a Layout, paths: &[PathBuf]) -> Result<Self, IoError> {
+        let mut search = Self {
+            layout,
+            found: Sources::default(),
+            queue: VecDeque::new(),
+            scanned: BTreeSet::new(),
+        };
+        for path in paths {
+            search.add(path, Why::Named)?;
+        }
+        Ok(search)
+    }
+
     /// Adds a root, and what it leads to when it is a symlink.
     fn add(&mut self, path: &Path, why: Why) -> Result<(), IoError> {
         let above = path.parent().unwrap_or(Path::new("/"));

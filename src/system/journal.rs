@@ -40,12 +40,17 @@ pub struct Entry {
     /// them away again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<crate::point::BytePath>,
-    /// Roots of the configuration it covers; going back touches no others.
+    /// Roots of configuration and state it covers; going back touches no
+    /// others.
     #[serde(default)]
     pub roots: Vec<crate::point::BytePath>,
     /// Points taken when it was resumed or aborted, of what was there then.
     #[serde(default)]
     pub kept: Vec<PointId>,
+    /// Units that ran and were stopped for it: they are started again when it
+    /// ends, however it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<String>,
     /// How far it is.
     pub state: State,
 }
@@ -68,7 +73,10 @@ pub struct Scope {
     pub generation: bool,
     /// The configuration.
     pub config: bool,
-    /// Only these paths of it; all when empty.
+    /// State sets, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<String>,
+    /// Only these paths of the files; all when empty.
     pub paths: Vec<crate::point::BytePath>,
     /// Leave files alone that were added since.
     pub keep_added: bool,

@@ -25,12 +25,14 @@ pub mod pins;
 pub mod pointers;
 pub mod points;
 pub mod policy_file;
+pub mod room;
 pub mod run;
 pub mod store;
 pub mod switch;
 pub mod terminal;
 pub mod toplevel;
 pub mod tree;
+pub mod units;
 
 pub use error::{At, IoError};
 pub use layout::Layout;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
 
 use super::error::optional;
 use super::{At, IoError, Layout, durable, fault};
@@ -305,6 +306,40 @@ pub fn begin(layout: &Layout, id: PointId) -> Result<(), IoError> {
     durable::sync_parent(&path)
 }
 
+/// What a process that takes a point owes: to be made good by another one if
+/// it dies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Owed {
+    /// Units it stopped.
+    pub units: Vec<String>,
+    /// Commands that are to follow what it ran: programs with arguments.
+    pub commands: Vec<Vec<String>>,
+}
+
+/// Notes, durably, in a point's marker what is owed for it.
+///
+/// # Errors
+/// When the marker cannot be written.
+pub fn owe(layout: &Layout, id: PointId, owed: &Owed) -> Result<(), IoError> {
+    let path = layout.inflight().join(id.to_string());
+    let text = serde_json::to_vec(owed)
+        .map_err(io::Error::from)
+        .at("encode", &path)?;
+    durable::write(&path, &text)
+}
+
+/// What is owed for a point. A marker without a note owes nothing.
+///
+/// # Errors
+/// When the marker cannot be read.
+pub fn owed(layout: &Layout, id: PointId) -> Result<Owed, IoError> {
+    let path = layout.inflight().join(id.to_string());
+    let text = optional(fs::read(&path).at("read", &path))?.unwrap_or_default();
+    // Markers are written whole: what is no note was never one.
+    Ok(serde_json::from_slice(&text).unwrap_or_default())
+}
+
 /// Notes that it is whole, or gone whole.
 ///
 /// # Errors
@@ -337,13 +372,18 @@ pub fn exists(layout: &Layout, id: PointId) -> bool {
     fs::symlink_metadata(document_path(layout, id)).is_ok()
 }
 
-/// Removes temporary files that a crash left in `points/` and `marks/`. The
+/// Removes temporary files that a crash left in the state directory. The
 /// caller holds the lock alone.
 ///
 /// # Errors
 /// When one cannot be removed.
 pub fn sweep(layout: &Layout) -> Result<(), IoError> {
-    for dir in [layout.points(), layout.marks(), layout.journal()] {
+    for dir in [
+        layout.points(),
+        layout.marks(),
+        layout.journal(),
+        layout.inflight(),
+    ] {
         for entry in fs::read_dir(&dir).at("list", &dir)?.flatten() {
             if entry
                 .file_name()

@@ -14,6 +14,9 @@ use super::error::optional;
 use super::{At, IoError};
 use crate::point::tree::{Kind, Node};
 
+/// What a socket is called.
+const SOCKET: &str = "socket";
+
 /// What a listing leaves out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Leave<'a> {
@@ -23,6 +26,8 @@ pub struct Leave<'a> {
     pub prefixes: &'a [&'a str],
     /// These real paths.
     pub paths: &'a [PathBuf],
+    /// Sockets, which live only as long as their servers.
+    pub sockets: bool,
 }
 
 impl Leave<'_> {
@@ -60,6 +65,10 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
         let Some(node) = node(&real, relative.clone())? else {
             continue;
         };
+        if leave.sockets && matches!(&node.kind, Kind::Other(name) if name == SOCKET) {
+            listing.left.push(relative);
+            continue;
+        }
         if node.kind == Kind::Dir {
             for entry in fs::read_dir(&real).at("list", &real)? {
                 todo.push(relative.join(entry.at("list", &real)?.file_name()));
@@ -90,7 +99,7 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
         let name = if file_type.is_fifo() {
             "fifo".to_owned()
         } else if file_type.is_socket() {
-            "socket".to_owned()
+            SOCKET.to_owned()
         } else if file_type.is_char_device() {
             format!("char {}", meta.rdev())
         } else {
@@ -118,6 +127,18 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
 /// When it may not be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, IoError> {
     fs::read(path).at("read", path)
+}
+
+/// The content of a regular file of at most `max` bytes; `None` when there is
+/// nothing, something else, or more.
+///
+/// # Errors
+/// When it may not be read.
+pub fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, IoError> {
+    match optional(fs::symlink_metadata(path).at("look at", path))? {
+        Some(meta) if meta.is_file() && meta.len() <= max => read(path).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {

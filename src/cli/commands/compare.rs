@@ -46,7 +46,16 @@ pub(super) fn as_json(diff: &comparison::Diff) -> Value {
     let state: Vec<Value> = diff
         .state
         .iter()
-        .map(|(name, (from, to))| json!({ "name": name, "fromBytes": from, "toBytes": to }))
+        .map(|(name, set)| {
+            let changes: Vec<Value> = set
+                .changes
+                .iter()
+                .map(|(path, what)| json!({ "path": path, "change": change_json(what) }))
+                .collect();
+            json!({
+                "name": name, "fromBytes": set.before, "toBytes": set.after, "changes": changes,
+            })
+        })
         .collect();
     json!({
         "from": diff.labels.0, "to": diff.labels.1,

@@ -10,7 +10,7 @@ use super::super::session::Session;
 use super::points::{self, Entry, short};
 use super::{keep, restore};
 use crate::engine::config;
-use crate::engine::create::{self, Request};
+use crate::engine::create::{self, AskState, Request};
 use crate::plan::humane::bytes;
 use crate::point::{BytePath, Marks, Selector};
 use crate::render::Style;
@@ -34,6 +34,8 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
                 point,
                 paths,
                 only: Some(Part::Config),
+                state: Vec::new(),
+                no_state: false,
                 keep_added,
                 activation: super::super::args::ActivationArgs {
                     boot: false,
@@ -45,7 +47,8 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
 }
 
 fn backup(s: &Session, reason: String, no_prune: bool) -> Result<Exit, Failure> {
-    let request = Request::manual(reason);
+    let mut request = Request::manual(reason);
+    request.state = AskState::Named(Vec::new());
     if s.dry_run() {
         return points::preview(s, &request);
     }

@@ -143,6 +143,13 @@ fn status_text(status: &Status, style: &Style) -> String {
             )),
         },
     );
+    for (name, holder) in &status.state {
+        let held = match holder {
+            Some(point) => brief(point),
+            None => style.yellow("never captured"),
+        };
+        put(&line(&format!("state {name}")), held);
+    }
     put("vault", bytes(status.vault_bytes));
     for note in status.notes.iter().chain(&status.profile_faults) {
         put("note", style.yellow(line(note)));

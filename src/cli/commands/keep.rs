@@ -130,6 +130,9 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> 
         "removed": pruned.removed, "failed": failed, "generations": deleted,
         "vaultBytesBefore": pruned.vault.before, "vaultBytesAfter": pruned.vault.after,
     });
+    for trouble in &pruned.troubles {
+        s.out.warn(line(trouble));
+    }
     s.out.result("pruned", value, |style| {
         let mut text = String::new();
         if pruned.removed.is_empty() && pruned.failed.is_empty() && deleted.is_empty() {
@@ -162,7 +165,7 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> 
         }
         text.into_bytes()
     })?;
-    if pruned.failed.is_empty() {
+    if pruned.failed.is_empty() && pruned.troubles.is_empty() {
         Ok(Exit::Ok)
     } else {
         Ok(Exit::Partial)

@@ -9,10 +9,10 @@ use super::super::args::{Create, List, Mark, Show};
 use super::super::failure::Failure;
 use super::super::out::{Items, Out, complain};
 use super::super::session::Session;
-use crate::engine::create::{self, Created, Request};
+use crate::engine::create::{self, AskState, Created, Request};
 use crate::engine::diff;
 use crate::engine::marks::{self, Say};
-use crate::point::{Marks, Point, PointId};
+use crate::point::{BytePath, Marks, Point, PointId};
 use crate::render;
 use crate::render::style::{count, line};
 
@@ -39,6 +39,9 @@ pub(super) fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
     request.tags = args.tags.into_iter().collect();
     request.userdata = args.userdata.into_iter().collect();
     request.config = !args.no_config;
+    if args.no_state || !args.state.is_empty() {
+        request.state = AskState::Named(args.state);
+    }
     request.pinned = args.pin;
     if s.dry_run() {
         return preview(s, &request);
@@ -51,7 +54,7 @@ pub(super) fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
 pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Result<Exit, Failure> {
     let point = &created.point;
     tell_recovery(out, created);
-    for warning in &created.warnings {
+    for warning in created.warnings.iter().chain(&created.troubles) {
         out.warn(line(warning));
     }
     out.result("point", Entry::new(point, marks), |style| {
@@ -59,6 +62,10 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
         let mut facts = String::new();
         if let Some(config) = &point.config {
             facts.push_str(&format!(" · {}", render::point::config_word(config)));
+        }
+        if !point.state.is_empty() {
+            let state = render::point::state_word(&point.state);
+            facts.push_str(&format!(" · {state}"));
         }
         if let Some(profile) = &point.system.profile {
             facts.push_str(&format!(" · {} {}", profile.name, profile.generation));
@@ -78,7 +85,7 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
         }
         text.into_bytes()
     })?;
-    if point.is_complete() {
+    if point.is_complete() && created.troubles.is_empty() {
         Ok(Exit::Ok)
     } else {
         Ok(Exit::Partial)
@@ -100,18 +107,34 @@ pub(super) fn tell_recovery(out: &Out, created: &Created) {
 /// Prints what a point would capture.
 pub(super) fn preview(s: &Session, request: &Request) -> Result<Exit, Failure> {
     let preview = create::preview(&s.engine(), request)?;
-    let roots: Vec<_> = preview
+    let config = preview.config.unwrap_or_default();
+    let roots: Vec<_> = config
         .roots
         .iter()
         .map(|r| r.path.display().to_string())
         .collect();
-    let value = json!({ "roots": roots, "unfollowed": preview.unfollowed });
+    let state: Vec<_> = preview
+        .state
+        .iter()
+        .map(|s| {
+            let paths: Vec<_> = s.paths.iter().map(|p| BytePath(p.clone())).collect();
+            json!({ "name": s.name, "paths": paths, "units": s.units })
+        })
+        .collect();
+    let value = json!({ "roots": roots, "unfollowed": config.unfollowed, "state": state });
     s.out.result("wouldCapture", value, |style| {
         let mut text = format!("{}\n", style.bold("would capture"));
-        for root in &preview.roots {
+        for root in &config.roots {
             let kind = format!("{:?}", root.kind).to_lowercase();
             let path = crate::point::path::printable(&root.path);
             text.push_str(&format!("  {path} {}\n", style.dim(kind)));
+        }
+        for set in &preview.state {
+            for path in &set.paths {
+                let path = crate::point::path::printable(path);
+                let name = format!("state {}", line(&set.name));
+                text.push_str(&format!("  {path} {}\n", style.dim(name)));
+            }
         }
         text.into_bytes()
     })?;

@@ -1,6 +1,8 @@
 //! `restore`, `undo`, `rollback`, `resume`, `abort`: show the plan, ask once,
 //! carry it out, say how to undo it.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::super::Exit;
@@ -8,12 +10,15 @@ use super::super::args::{ActivationArgs, Part, Restore, Rollback, Undo};
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::compare::change_json;
+use crate::engine::EngineError;
+use crate::engine::apply::Part as Owner;
 use crate::engine::diff::{self, End};
 use crate::engine::restore::{self, Goal, Plan, Restored};
 use crate::engine::undo::{self, Way};
 use crate::plan::humane::bytes;
 use crate::plan::restore::ProfileMove;
-use crate::point::BytePath;
+use crate::plan::tree_diff::Change;
+use crate::point::{BytePath, Point};
 use crate::render;
 use crate::render::style::{count, line};
 use crate::system::generations;
@@ -31,31 +36,73 @@ impl From<ActivationArgs> for Activation {
 
 /// `restore`
 pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
+    let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
     if args.only == Some(Part::Generation) && !args.paths.is_empty() {
-        return Err(Failure::Usage(
-            "--only generation has no paths to restore".to_owned(),
-        ));
+        return usage("--only generation has no paths to restore");
     }
-    let paths = args
+    if args.only == Some(Part::State) && args.no_state {
+        return usage("--only state and --no-state leave nothing to restore");
+    }
+    // A set that is named is all that is wanted, as a path is.
+    let only = match (args.only, args.state.is_empty()) {
+        (None, false) => Some(Part::State),
+        (Some(Part::Generation | Part::Config), false) => {
+            return usage("--state goes with --only state, or alone");
+        }
+        (only, _) => only,
+    };
+    let paths: Vec<BytePath> = args
         .paths
         .iter()
         .map(|p| s.logical(p).map(BytePath))
         .collect::<Result<_, _>>()?;
-    let named = !args.paths.is_empty();
+    let named = !paths.is_empty();
     let engine = s.engine();
     let point = engine.select(&args.point)?;
     // A point taken without one part is restored without it, unless the part
     // was asked for by name.
-    let has = |part: Part, held: bool| args.only == Some(part) || (args.only.is_none() && held);
+    let has = |part: Part, held: bool| only == Some(part) || (only.is_none() && held);
+    let mut state: Vec<String> = match args.state.is_empty() {
+        true => point.state.keys().cloned().collect(),
+        false => args.state,
+    };
+    if args.no_state || !has(Part::State, true) {
+        state.clear();
+    } else if only == Some(Part::State) && state.is_empty() {
+        return Err(EngineError::NotHeld {
+            point: super::points::short(point.id),
+            what: "state",
+        }
+        .into());
+    }
+    if named {
+        state.retain(|name| touches(&point, name, &paths));
+    }
+    let config = match named {
+        // A path that is state need not be looked for in the configuration.
+        true if only.is_none() => point.config.is_some() || state.is_empty(),
+        _ => has(Part::Config, point.config.is_some()),
+    };
     let scope = Scope {
         generation: !named && has(Part::Generation, point.system.target().is_some()),
-        config: has(Part::Config, point.config.is_some()) || named,
+        config,
+        state,
         paths,
         keep_added: args.keep_added,
         activation: args.activation.into(),
     };
     let plan = restore::plan_goal(&engine, Goal::Point(Box::new(point)), &scope)?;
     carry_out(s, plan, "restore")
+}
+
+/// Whether any of these paths lies in a state set, or holds a part of it.
+fn touches(point: &Point, set: &str, paths: &[BytePath]) -> bool {
+    let roots = point.state.get(set).map(|set| set.roots.as_slice());
+    let near = |root: &Path, path: &Path| path.starts_with(root) || root.starts_with(path);
+    roots
+        .unwrap_or_default()
+        .iter()
+        .any(|root| paths.iter().any(|path| near(&root.path.0, &path.0)))
 }
 
 /// `rollback`
@@ -138,10 +185,26 @@ fn show(s: &Session, plan: &Plan, verb: &str) -> Result<(), Failure> {
     }
     for root in plan.roots.iter().filter(|r| !r.changes.is_empty()) {
         let path = root.root.path.to_string();
+        let text = match &root.part {
+            Owner::Config => {
+                let title = style.bold("configuration");
+                let changes = render::plan::config(&root.base, &root.changes, style);
+                format!("{title} {path}\n{changes}")
+            }
+            Owner::State(set) => {
+                let title = style.bold(format!("state {}", line(set)));
+                let full = |c: &Change| (BytePath(root.base.join(&c.path)), c.what);
+                let changes: Vec<_> = root.changes.iter().map(full).collect();
+                let changes = render::diff::state_changes(&changes, style);
+                format!("{title} {path}\n{changes}")
+            }
+        };
+        s.out.say(text.trim_end())?;
+    }
+    if !plan.units.is_empty() {
+        let units = line(&plan.units.join(", "));
         s.out
-            .say(format!("{} {path}", style.bold("configuration")))?;
-        s.out
-            .say(render::plan::config(&root.base, &root.changes, style).trim_end())?;
+            .say(format!("{} {units}", style.bold("stops        ")))?;
     }
     for warning in &plan.warnings {
         s.out.warn(line(warning));
@@ -154,9 +217,10 @@ fn show_texts(s: &Session, plan: &Plan) -> Result<(), Failure> {
     let Some(point) = plan.goal.point().filter(|_| plan.scope.config) else {
         return Ok(());
     };
-    let found = diff::diff(&s.engine(), &End::Now, &End::Point(Box::new(point.clone())))?;
+    let then = End::Point(Box::new(point.clone()));
+    let found = diff::config_alone(&s.engine(), &End::Now, &then)?;
     let changed: Vec<_> = plan.roots.iter().flat_map(|r| r.changed_paths()).collect();
-    for file in found.config.iter().filter(|f| changed.contains(&f.path.0)) {
+    for file in found.iter().filter(|f| changed.contains(&f.path.0)) {
         if let Some(text) = &file.text {
             let text = render::diff::file_text(text, &s.out.style);
             s.out.say("")?;
@@ -178,18 +242,31 @@ fn plan_json(plan: &Plan) -> Value {
             "activate": p.activations.iter().map(|a| a.action).collect::<Vec<_>>(),
         })
     });
-    let config: Vec<Value> = plan
-        .roots
-        .iter()
-        .flat_map(|root| {
-            root.changes.iter().map(|c| {
-                json!({ "path": BytePath(root.base.join(&c.path)), "change": change_json(&c.what) })
+    let changes = |of: &dyn Fn(&Owner) -> bool| -> Vec<Value> {
+        let roots = plan.roots.iter().filter(|root| of(&root.part));
+        roots
+            .flat_map(|root| {
+                root.changes.iter().map(|c| {
+                    let path = BytePath(root.base.join(&c.path));
+                    json!({ "path": path, "change": change_json(&c.what) })
+                })
             })
+            .collect()
+    };
+    let state: Value = plan
+        .scope
+        .state
+        .iter()
+        .map(|set| {
+            let own = changes(&|part| matches!(part, Owner::State(name) if name == set));
+            (set.clone(), Value::Array(own))
         })
-        .collect();
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     json!({
-        "goal": plan.goal.label(), "system": system, "config": config,
-        "warnings": plan.warnings,
+        "goal": plan.goal.label(), "system": system,
+        "config": changes(&|part| *part == Owner::Config), "state": state,
+        "units": plan.units, "warnings": plan.warnings,
     })
 }
 
@@ -213,7 +290,9 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         if done.is_empty() {
             done.push("nothing was left to do".to_owned());
         }
-        let kept = restored.undo.config.as_ref().map_or(0, |c| c.bytes);
+        let undo = &restored.undo;
+        let kept = undo.config.as_ref().map_or(0, |c| c.bytes)
+            + undo.state.values().map(|set| set.bytes).sum::<u64>();
         format!(
             "{} {}: {}\n{}\n",
             style.green("done"),
