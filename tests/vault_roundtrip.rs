@@ -292,6 +292,8 @@ fn a_parent_saves_reading_and_loses_nothing() {
     fs::create_dir(&root).unwrap();
     fs::write(root.join("small"), "same").unwrap();
     fs::write(root.join("new"), "old").unwrap();
+    // Unchanged links and pipes are taken over too, and have no content.
+    std::os::unix::fs::symlink("small", root.join("link")).unwrap();
     let vault = vault(dir.path());
     let state = vault.state().unwrap();
     let mut asked = request(&root, "/r");

@@ -52,7 +52,11 @@ pub(crate) fn to_node(walked: &Walked) -> Option<Node> {
         gid: Some(meta.gid()),
         inode: meta.ino(),
         device_id: if linked { meta.dev() } else { 0 },
-        size: if is_dir { 0 } else { meta.size() },
+        // That of a link is no content: a parent's would be counted as such.
+        size: match walked.kind {
+            WalkedKind::File(_) => meta.size(),
+            _ => 0,
+        },
         links: if is_dir { 0 } else { meta.nlink() },
         ..Metadata::default()
     };
