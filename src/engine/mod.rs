@@ -4,11 +4,15 @@
 //! in one [`Engine`] and gives back values that the command line presents.
 
 mod apply;
+pub mod boot;
 pub mod config;
 pub mod create;
 pub mod diff;
 pub mod error;
+pub mod gate;
 pub mod generations;
+pub mod history;
+pub mod hook;
 pub mod marks;
 pub mod prune;
 mod put;

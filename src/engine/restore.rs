@@ -16,7 +16,7 @@ use crate::point::{Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
-use crate::system::{fault, generations, nix_cli, pointers, store, switch};
+use crate::system::{fault, generations, nix_cli, pointers, store, switch, switches};
 use crate::vault::VaultDir;
 
 /// What is to be brought back.
@@ -103,6 +103,9 @@ pub struct Restored {
     pub moved: bool,
     /// Whether the running system was switched.
     pub activated: bool,
+    /// The exit code of `switch-to-configuration`, when the switch went on but
+    /// not all of it worked (2 or 4).
+    pub switch_code: Option<i32>,
     /// Worth knowing.
     pub warnings: Vec<String>,
 }
@@ -204,6 +207,7 @@ fn system_plan(
         pointers::current(engine.layout).as_ref(),
         switch::can_switch(engine.layout, boots),
         when(scope.activation),
+        scope.anyhow,
     )
     .ok_or_else(none)?;
     if plan.activations.is_empty() && !plan.is_empty() {
@@ -369,11 +373,15 @@ fn finish(
     undo: Point,
     changed: usize,
 ) -> Result<Restored, EngineError> {
-    let mut activated = false;
+    let mut activated = Activated::default();
     if let Some(system) = &plan.system {
         move_profile(engine, system)?;
         fault::point("restore.profile");
         activated = activate(engine, system, &undo)?;
+        if let Some(runs) = pointers::current(engine.layout) {
+            // Without the note, the next look reports a switch too many.
+            let _ = switches::know(engine.layout, &runs);
+        }
         fault::point("restore.activated");
     }
     verify(engine, vault, &plan)?;
@@ -386,7 +394,8 @@ fn finish(
         changed,
         generation,
         moved: plan.system.is_some_and(|s| s.profile != ProfileMove::Stay),
-        activated,
+        activated: activated.any,
+        switch_code: activated.code,
         warnings: plan.warnings,
     })
 }
@@ -403,19 +412,39 @@ fn move_profile(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineEr
     Ok(())
 }
 
-fn activate(engine: &Engine<'_>, system: &SystemPlan, undo: &Point) -> Result<bool, EngineError> {
+/// What calling `switch-to-configuration` came to.
+#[derive(Default)]
+struct Activated {
+    any: bool,
+    code: Option<i32>,
+}
+
+fn activate(
+    engine: &Engine<'_>,
+    system: &SystemPlan,
+    undo: &Point,
+) -> Result<Activated, EngineError> {
+    let mut activated = Activated::default();
     for step in &system.activations {
         let specialisation = step.specialisation.as_deref();
         let call = switch::call(engine.layout, &step.toplevel, specialisation, step.action);
+        // A switch of somebody else would make ours give up at once.
+        switch::wait_until_free(engine.layout, Some(engine.patience))?;
         let code = engine.runner.run(&call)?.code;
-        if code != 0 {
-            return Err(EngineError::Switch {
-                code,
-                undo: undo.id.short_among([]),
-            });
+        activated.any = true;
+        match code {
+            0 => {}
+            // The switch went on, and what runs is checked below.
+            2 | 4 => activated.code = Some(code),
+            _ => {
+                return Err(EngineError::Switch {
+                    code,
+                    undo: undo.id.short_among([]),
+                });
+            }
         }
     }
-    Ok(!system.activations.is_empty())
+    Ok(activated)
 }
 
 /// Plans again: a restore that ended well leaves nothing to do.

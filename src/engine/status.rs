@@ -97,7 +97,7 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         pinned: points.iter().filter(|(_, m)| m.is_pinned()).count(),
         damaged: catalogue.damaged.len(),
         latest: newest(&|(p, _)| p.trigger != Trigger::PreRestore).map(Brief::from),
-        latest_good: newest(&|(_, m)| m.is_good()).map(Brief::from),
+        latest_good: newest(&|(p, m)| p.is_good(m)).map(Brief::from),
         config_changes: with_config.map(|p| config_changes(engine, p)).transpose()?,
         vault_bytes,
         state_dir: engine.layout.state().display().to_string(),

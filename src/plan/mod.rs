@@ -6,6 +6,7 @@
 //! out.
 
 pub mod comparison;
+pub mod gate;
 pub mod humane;
 pub mod merge;
 pub mod prune;

@@ -72,6 +72,17 @@ pub struct Point {
     pub completeness: Completeness,
 }
 
+impl Point {
+    /// Whether its system is known to work: as people and gates said since,
+    /// else as it was known when the point was taken.
+    pub fn is_good(&self, marks: &super::Marks) -> bool {
+        marks
+            .verdict
+            .as_ref()
+            .map_or(self.known_good, |verdict| verdict.good)
+    }
+}
+
 /// What took a point.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trigger {
@@ -87,11 +98,15 @@ pub enum Trigger {
     PreRestore,
     /// `cairn try`.
     Try,
+    /// The machine has booted.
+    Boot,
 }
 
 /// Why a text is not a trigger.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("'{0}' is not a trigger (manual, schedule:<name>, pre-switch, pre-heal, pre-restore, try)")]
+#[error(
+    "'{0}' is not a trigger (manual, schedule:<name>, pre-switch, boot, pre-heal, pre-restore, try)"
+)]
 pub struct BadTrigger(String);
 
 impl FromStr for Trigger {
@@ -108,6 +123,7 @@ impl FromStr for Trigger {
             "pre-heal" => Ok(Self::PreHeal),
             "pre-restore" => Ok(Self::PreRestore),
             "try" => Ok(Self::Try),
+            "boot" => Ok(Self::Boot),
             _ => text
                 .strip_prefix("schedule:")
                 .and_then(named)
@@ -126,6 +142,7 @@ impl fmt::Display for Trigger {
             Self::PreHeal => f.write_str("pre-heal"),
             Self::PreRestore => f.write_str("pre-restore"),
             Self::Try => f.write_str("try"),
+            Self::Boot => f.write_str("boot"),
         }
     }
 }
@@ -180,9 +197,10 @@ pub struct System {
 impl System {
     /// The toplevel that restoring this point makes the boot default.
     ///
-    /// As a rule that is where the profile pointed. During a switch the profile
-    /// has already moved to the incoming system, so there it is the running
-    /// one, as it is when there was no profile.
+    /// As a rule that is where the profile pointed. When a switch has moved the
+    /// profile already, as `nixos-rebuild` does before anything else, it is
+    /// what the boot loader still started, else the running system; so it is
+    /// when there was no profile.
     pub fn boot_target(&self) -> Option<&StorePath> {
         let profile = self.profile.as_ref().map(|p| &p.toplevel);
         let running = self
@@ -190,9 +208,14 @@ impl System {
             .as_ref()
             .map(|s| &s.parent)
             .or(self.current.as_ref());
-        match self.incoming {
-            Some(_) => running.or(profile),
-            None => profile.or(running),
+        match &self.incoming {
+            Some(to) if to.action != "test" && profile == Some(&to.toplevel) => self
+                .loader_default
+                .as_ref()
+                .filter(|default| **default != to.toplevel)
+                .or(running)
+                .or(profile),
+            _ => profile.or(running),
         }
     }
 

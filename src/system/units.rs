@@ -1,0 +1,202 @@
+//! systemd, as far as the gate asks it: which units are not well, how a unit
+//! ended, and a unit to go on in when the caller is gone.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::run::{Call, RunError, Runner};
+use crate::point::switch::Invocation;
+
+/// systemd's message for a process of a unit that ended badly, from its
+/// catalogue (`sd-messages.h`, `SD_MESSAGE_UNIT_PROCESS_EXIT`).
+const PROCESS_EXIT: &str = "98e322203f7a4ed290d09fe03c09fe15";
+
+/// … and for a unit that ended well (`SD_MESSAGE_UNIT_SUCCESS`).
+const UNIT_SUCCESS: &str = "7ad2d189f7e94e70a38c781354912448";
+
+/// Units in which switches run: `nixos-rebuild`'s, whose newer releases add a
+/// suffix, and ours.
+const SWITCH_UNITS: [&str; 2] = ["nixos-rebuild-switch-to-configuration", super::switch::UNIT];
+
+/// Units that say nothing about the system: switches and their watchers.
+const NOT_COUNTED: [&str; 4] = [
+    "nixos-rebuild-switch-to-configuration",
+    super::switch::UNIT,
+    "cairn-gate-",
+    "cairn-switched.",
+];
+
+#[derive(Deserialize)]
+struct Listed {
+    unit: String,
+    #[serde(default)]
+    active: String,
+}
+
+/// Units that are not well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ailing {
+    /// They failed and stay so.
+    pub failed: Vec<String>,
+    /// They failed and wait to be started again.
+    pub restarting: Vec<String>,
+}
+
+impl Ailing {
+    /// Both kinds.
+    pub fn all(&self) -> Vec<String> {
+        self.failed
+            .iter()
+            .chain(&self.restarting)
+            .cloned()
+            .collect()
+    }
+}
+
+/// The units that failed or are between two attempts to start.
+///
+/// # Errors
+/// When systemd cannot be asked.
+pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
+    let call = Call::new("systemctl").args([
+        "list-units",
+        "--all",
+        "--state=failed,auto-restart,auto-restart-queued",
+        "--output=json",
+    ]);
+    let listed: Vec<Listed> =
+        serde_json::from_slice(&runner.check(&call)?.stdout).map_err(|e| RunError::Failed {
+            line: call.line(),
+            code: 0,
+            stderr: format!("it printed what is not its list: {e}"),
+        })?;
+    let mut ailing = Ailing::default();
+    for unit in listed {
+        if NOT_COUNTED.iter().any(|name| unit.unit.starts_with(name)) {
+            continue;
+        }
+        if unit.active == "failed" {
+            ailing.failed.push(unit.unit);
+        } else {
+            ailing.restarting.push(unit.unit);
+        }
+    }
+    Ok(ailing)
+}
+
+/// The unit this process runs in, when a switch is what runs there.
+pub fn own_switch_unit() -> Option<Invocation> {
+    let cgroups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let name = cgroups
+        .lines()
+        .filter_map(|line| line.rsplit('/').next())
+        .find(|name| SWITCH_UNITS.iter().any(|unit| name.starts_with(unit)))?;
+    let id = std::env::var("INVOCATION_ID").ok()?;
+    Some(Invocation {
+        name: name.to_owned(),
+        id,
+    })
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "MESSAGE_ID")]
+    id: Option<String>,
+    #[serde(rename = "EXIT_CODE")]
+    how: Option<String>,
+    #[serde(rename = "EXIT_STATUS")]
+    status: Option<String>,
+}
+
+/// The exit code of a unit that has ended, from systemd's own messages; 128 +
+/// the signal when one ended it. `None` when the journal does not tell.
+pub fn exit_code(runner: &dyn Runner, unit: &Invocation) -> Option<i32> {
+    let call = Call::new("journalctl")
+        .args(["--quiet", "--no-pager", "--output=json", "--boot", "_PID=1"])
+        .arg(format!("INVOCATION_ID={}", unit.id));
+    let printed = runner.check(&call).ok()?.stdout;
+    exit_in(&String::from_utf8_lossy(&printed))
+}
+
+fn exit_in(journal: &str) -> Option<i32> {
+    let messages = journal
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let mut exit = None;
+    for message in messages {
+        match (message.id.as_deref(), message.status) {
+            (Some(PROCESS_EXIT), Some(status)) => {
+                let signalled = message.how.as_deref() != Some("exited");
+                let number: i32 = status.parse().ok()?;
+                exit = Some(if signalled { 128 + number } else { number });
+            }
+            (Some(UNIT_SUCCESS), _) => exit = exit.or(Some(0)),
+            _ => {}
+        }
+    }
+    exit
+}
+
+/// The call that runs `program` in a transient unit that outlives its caller
+/// and leaves nothing behind.
+pub fn detached(unit: &str, program: &Path, args: &[OsString]) -> Call {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut setenv = OsString::from("--setenv=PATH=");
+    setenv.push(path);
+    Call::new("systemd-run")
+        .args(["--no-block", "--collect", "--quiet", "--no-ask-password"])
+        .arg(format!("--unit={unit}"))
+        .arg("--description=cairn watches a switch")
+        .arg(setenv)
+        .arg("--")
+        .arg(program)
+        .args(args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::run::Ended;
+
+    struct Says(&'static str);
+
+    impl Runner for Says {
+        fn run(&self, _: &Call) -> Result<Ended, RunError> {
+            Ok(Ended {
+                stdout: self.0.as_bytes().to_vec(),
+                ..Ended::default()
+            })
+        }
+    }
+
+    #[test]
+    fn failed_and_restarting_units_are_told_apart_and_our_own_left_out() {
+        let ailing = ailing(&Says(
+            r#"[{"unit":"a.service","load":"loaded","active":"failed","sub":"failed"},
+                {"unit":"b.service","active":"activating","sub":"auto-restart"},
+                {"unit":"nixos-rebuild-switch-to-configuration.service","active":"failed"}]"#,
+        ))
+        .unwrap();
+        assert_eq!(ailing.failed, ["a.service"]);
+        assert_eq!(ailing.restarting, ["b.service"]);
+        assert!(super::ailing(&Says("Failed to connect")).is_err());
+    }
+
+    #[test]
+    fn the_journal_tells_how_a_unit_ended() {
+        let exited = format!(
+            r#"{{"MESSAGE_ID":"{PROCESS_EXIT}","EXIT_CODE":"exited","EXIT_STATUS":"4"}}
+               {{"MESSAGE":"noise"}}"#
+        );
+        let killed =
+            format!(r#"{{"MESSAGE_ID":"{PROCESS_EXIT}","EXIT_CODE":"killed","EXIT_STATUS":"9"}}"#);
+        let well = format!(r#"{{"MESSAGE_ID":"{UNIT_SUCCESS}"}}"#);
+        assert_eq!(exit_in(&exited), Some(4));
+        assert_eq!(exit_in(&killed), Some(137));
+        assert_eq!(exit_in(&well), Some(0));
+        assert_eq!(exit_in(""), None);
+    }
+}
