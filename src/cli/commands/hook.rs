@@ -10,7 +10,7 @@ use super::super::args::Hook;
 use super::super::failure::Failure;
 use super::super::out::complain;
 use super::super::session::Session;
-use super::points::short;
+use super::points::{RECOVERY_KEPT, short};
 use crate::engine::{boot, gate, history, hook};
 use crate::point::PointId;
 use crate::point::switch::{Done, Verdict};
@@ -58,6 +58,13 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
         (Some(point), false) => say(&format!("restore point {point} taken")),
         (Some(point), true) => say(&format!("restore point {point} was taken for this change")),
         (None, _) => {}
+    }
+    if hooked
+        .created
+        .as_ref()
+        .is_some_and(|c| c.recovery.is_some())
+    {
+        say(RECOVERY_KEPT);
     }
     let warnings = hooked.created.iter().flat_map(|c| &c.warnings);
     for warning in hooked.warnings.iter().chain(warnings) {
