@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Engine, EngineError, diff};
+use super::{Engine, EngineError, diff, history};
 use crate::nix::store_path::StorePath;
 use crate::point::document::{System, Trigger};
-use crate::point::{Point, PointId};
-use crate::system::{generations, journal, pointers};
+use crate::point::{Point, PointId, Switch};
+use crate::system::{generations, journal, pointers, switches};
 use crate::vault::Vault;
 
 /// The state of the machine and of its restore points.
@@ -32,6 +32,8 @@ pub struct Status {
     pub latest: Option<Brief>,
     /// The newest known-good point.
     pub latest_good: Option<Brief>,
+    /// The newest switch.
+    pub last_switch: Option<Switch>,
     /// Configuration files changed since the newest point that holds any.
     pub config_changes: Option<usize>,
     /// Size of the vault in bytes.
@@ -89,6 +91,15 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         Some(vault) => vault.config().size()?,
         None => 0,
     };
+    let (records, _) = switches::read(engine.layout)?;
+    let gap = history::gap(engine, &records);
+    let mut notes = notes(&observation.system);
+    if let Some(gap) = &gap {
+        notes.push(format!(
+            "{} was switched to without a restore point",
+            gap.to.name()
+        ));
+    }
     Ok(Status {
         host: observation.host,
         generations: profile.generations.len(),
@@ -102,7 +113,8 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         vault_bytes,
         state_dir: engine.layout.state().display().to_string(),
         unfinished: journal::unfinished(engine.layout)?.is_some(),
-        notes: notes(&observation.system),
+        last_switch: gap.or(records.into_iter().next_back()),
+        notes,
         system: observation.system,
     })
 }

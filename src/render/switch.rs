@@ -43,7 +43,8 @@ fn short_name(switch: &Switch) -> String {
         .to_owned()
 }
 
-fn words(switch: &Switch) -> String {
+/// What came of a switch, and whether it had a restore point.
+pub fn words(switch: &Switch) -> String {
     match (&switch.result, &switch.no_point) {
         (None, _) => "under way".to_owned(),
         (Some(result), Some(_)) => format!("{}; no restore point", told(result)),
