@@ -86,10 +86,15 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
     outcome.at = engine.clock.now();
     record.result = Some(outcome);
     switches::store(engine.layout, &record)?;
-    if let Some(running) = pointers::current(engine.layout) {
-        switches::know(engine.layout, &running)?;
+    // Neither changes what came of this switch.
+    let known = pointers::current(engine.layout)
+        .map_or(Ok(()), |running| switches::know(engine.layout, &running));
+    for error in [known, switches::trim(engine.layout)]
+        .into_iter()
+        .filter_map(Result::err)
+    {
+        say(&error.to_string());
     }
-    switches::trim(engine.layout)?;
     Ok(record)
 }
 
@@ -354,13 +359,13 @@ fn act(
         _ => "going back to the system of before",
     });
     match go_back(engine, record, &scope) {
-        Ok(restored) => {
-            outcome.undo = Some(restored.undo.id);
+        Ok(back) => {
+            outcome.undo = back.undo;
             outcome.done = match decision {
                 Decision::Repair => Done::Repaired,
                 _ => Done::WentBack,
             };
-            if let Some(code) = restored.switch_code {
+            if let Some(code) = back.switch_code {
                 outcome.trouble = Some(format!(
                     "switching back ended with {code}: {}",
                     switch::meaning(code)
@@ -382,13 +387,15 @@ fn act(
     Ok(())
 }
 
+/// What going back came to.
+struct Back {
+    undo: Option<PointId>,
+    switch_code: Option<i32>,
+}
+
 /// Brings the system of before back: that of the point, or without one the
 /// system that ran.
-fn go_back(
-    engine: &Engine<'_>,
-    record: &Switch,
-    scope: &Scope,
-) -> Result<restore::Restored, EngineError> {
+fn go_back(engine: &Engine<'_>, record: &Switch, scope: &Scope) -> Result<Back, EngineError> {
     let point = record
         .point
         .map(|id| engine.select(&Selector::Prefix(id.hex())));
@@ -398,6 +405,17 @@ fn go_back(
         (Some(Err(error)), None) => return Err(error),
         (None, None) => return Err(EngineError::NoWay("no system ran before".to_owned())),
     };
-    let plan: Plan = restore::plan_goal(engine, goal, scope)?;
-    restore::execute(engine, plan, VERB)
+    let plan: Plan = restore::plan_goal(engine, goal.clone(), scope)?;
+    match restore::execute(engine, plan, VERB) {
+        Ok(restored) => Ok(Back {
+            undo: Some(restored.undo.id),
+            switch_code: restored.switch_code,
+        }),
+        // A full disk is no reason to stay in a broken system.
+        Err(error) if error.is_no_space() => Ok(Back {
+            undo: None,
+            switch_code: restore::execute_bare(engine, &restore::plan_goal(engine, goal, scope)?)?,
+        }),
+        Err(error) => Err(error),
+    }
 }

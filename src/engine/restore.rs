@@ -296,6 +296,19 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     Ok(restored)
 }
 
+/// Makes a system run and boot without an undo point and a journal: the way
+/// back from a bad switch where the disk has no room for them. The record of
+/// the switch says where it came from.
+pub(super) fn execute_bare(engine: &Engine<'_>, plan: &Plan) -> Result<Option<i32>, EngineError> {
+    let Some(system) = &plan.system else {
+        return Ok(None);
+    };
+    move_profile(engine, system)?;
+    let activated = activate(engine, system, &plan.goal.label())?;
+    verify_system(engine, system)?;
+    Ok(activated.code)
+}
+
 /// An error that stopped a restore after its beginning.
 pub(super) fn halfway(why: EngineError) -> EngineError {
     EngineError::Halfway { why: Box::new(why) }
@@ -377,7 +390,7 @@ fn finish(
     if let Some(system) = &plan.system {
         move_profile(engine, system)?;
         fault::point("restore.profile");
-        activated = activate(engine, system, &undo)?;
+        activated = activate(engine, system, &undo.id.short_among([]))?;
         if let Some(runs) = pointers::current(engine.layout) {
             // Without the note, the next look reports a switch too many.
             let _ = switches::know(engine.layout, &runs);
@@ -422,7 +435,7 @@ struct Activated {
 fn activate(
     engine: &Engine<'_>,
     system: &SystemPlan,
-    undo: &Point,
+    undo: &str,
 ) -> Result<Activated, EngineError> {
     let mut activated = Activated::default();
     for step in &system.activations {
@@ -439,7 +452,7 @@ fn activate(
             _ => {
                 return Err(EngineError::Switch {
                     code,
-                    undo: undo.id.short_among([]),
+                    undo: undo.to_owned(),
                 });
             }
         }
@@ -463,9 +476,13 @@ fn verify(engine: &Engine<'_>, vault: &VaultDir, plan: &Plan) -> Result<(), Engi
             )));
         }
     }
-    let Some(system) = &plan.system else {
-        return Ok(());
-    };
+    match &plan.system {
+        Some(system) => verify_system(engine, system),
+        None => Ok(()),
+    }
+}
+
+fn verify_system(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineError> {
     let profile = generations::read(engine.layout, engine.profile)?;
     let points_to = profile.current().map(|g| g.toplevel.clone());
     if system.profile != ProfileMove::Stay && points_to.as_ref() != Some(&system.boots) {
