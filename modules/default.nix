@@ -1,12 +1,16 @@
 # The NixOS module `services.cairn`.
 #
-# The module only declares: it writes the policy, the units that run `cairn`
-# at the right moments, and the directories they need. Nothing stays resident.
+# The module only declares: it writes the policy, the units and the hook that
+# run `cairn` at the right moments, and the directories and links they need.
+# Nothing stays resident.
 {
   imports = [
-    ./options.nix
+    ./options
     ./policy.nix
     ./services.nix
-    ./assertions.nix
+    ./hooks.nix
+    ./boot.nix
+    ./pins.nix
+    ./assertions
   ];
 }

@@ -1,6 +1,7 @@
-# What the name of a point may look like: it becomes part of a unit's name and
-# of the trigger `schedule:<name>`.
+# What names may look like: they become parts of the names of units and files,
+# and of the trigger `schedule:<name>`.
 { lib }:
 {
   isValid = name: lib.match "[a-zA-Z0-9][a-zA-Z0-9_-]*" name != null;
+  says = ''letters, digits, "-" and "_" only, with a letter or a digit first'';
 }

@@ -1,4 +1,6 @@
-# /etc/cairn/policy.json: the options, as the binary reads them.
+# /etc/cairn/policy.json: the options, the policy file and the settings, in this
+# order of rising weight, as the program reads them. The units are made from the
+# outcome, so that it doesn't matter where something was declared.
 {
   config,
   lib,
@@ -14,17 +16,42 @@ let
 
   policy = {
     version = 1;
-    inherit (cfg) stateDir configPaths;
-    points = lib.mapAttrs (_: point: withoutNull { inherit (point) schedule reason; }) cfg.points;
+    inherit (cfg)
+      stateDir
+      configPaths
+      preSwitch
+      bootGate
+      health
+      heal
+      ;
+    points = lib.mapAttrs (
+      _: point:
+      withoutNull {
+        inherit (point) trigger schedule reason;
+        capture = withoutNull point.capture;
+        keep = if point.keep == null then null else withoutNull point.keep;
+      }
+    ) cfg.points;
     retention = {
       points = withoutNull cfg.retention.points;
       generations = withoutNull cfg.retention.generations;
     };
+    state = lib.mapAttrs (_: withoutNull) cfg.state;
+    gate = withoutNull cfg.gate;
+    remotes = lib.mapAttrs (_: withoutNull) cfg.remotes;
+    pins = lib.mapAttrs (_: toString) cfg.pins;
   };
+
+  weigh = priority: lib.mapAttrsRecursive (_: lib.mkOverride priority);
 in
 {
   config = lib.mkIf cfg.enable {
-    services.cairn.settings = lib.mapAttrsRecursive (_: lib.mkDefault) policy;
+    services.cairn.settings = lib.mkMerge [
+      # As weak as an option's default made by lib.mkDefault …
+      (weigh 1000 policy)
+      # … a little stronger, and weaker than anything set without a priority.
+      (weigh 900 cfg.fromFile)
+    ];
 
     environment.etc."cairn/policy.json".source = json.generate "cairn-policy.json" cfg.settings;
   };

@@ -115,6 +115,10 @@ fn end(machine: &Machine, verb: &str, expected: &[Node], at: &str) {
     machine.nothing_left_over();
     let none = machine.run(["resume", "-y"]).expect(1);
     assert!(none.err.contains("there is no restore to resume"));
+    assert!(
+        machine.app_runs(),
+        "{at}, then {verb}: a unit was left stopped"
+    );
 }
 
 fn resume_and_abort(course: &Course) -> usize {
@@ -201,6 +205,7 @@ fn resume_and_abort_die_too() {
         "restore.journalled",
         "restore.staged",
         "restore.file:7",
+        "restore.config",
         "restore.activated",
     ] {
         let template = course.dead(first).unwrap().keep(first);
@@ -212,7 +217,12 @@ fn resume_and_abort_die_too() {
                 "restore.config",
                 "restore.profile",
                 "restore.activated",
+                "restore.started",
                 "restore.verified",
+                // Of the point that is taken first, of what is there then.
+                "create.owed",
+                "create.stopped",
+                "create.documented",
             ] {
                 for last in ["resume", "abort"] {
                     let machine = Machine::copy_of(&template);
@@ -292,6 +302,10 @@ fn a_part_is_resumed_and_aborted_as_a_part() {
         "/etc/nixos/turned",
         // A root of its own.
         "/srv/shared.nix",
+        // State: changed, gone and added.
+        "/var/lib/app/data",
+        "/var/lib/app/tables",
+        "/var/lib/app/new",
     ] {
         let args = ["restore", "A", path, "-y"];
         let course = Course::new(|| Machine::lived(NAME).unwrap(), &args);

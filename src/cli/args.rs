@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::point::Selector;
 use crate::point::document::Trigger;
 use crate::point::policy::Keep;
+use crate::point::{PointId, Selector};
 
 /// Restore points for NixOS: system, configuration and state together.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ Points are named by the start of their id, latest, latest~N, latest-good,
 booted or current.
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no such point, 11 locked,
-12 vault key, 22 resume or abort an interrupted restore first, 130 interrupted
+12 vault key, 20 unhealthy, 21 rolled back, 22 resume or abort an interrupted restore first, 130 interrupted
 or declined.")]
 pub struct Cli {
     /// Options of every command.
@@ -112,6 +112,11 @@ pub enum Command {
     Verify(Verify),
     /// One look at the machine and its restore points
     Status,
+    /// What switches did, newest first
+    History(History),
+    /// What the NixOS module's hooks and units run
+    #[command(subcommand, hide = true)]
+    Hook(Hook),
     /// See it all work in a temporary root
     Demo(Demo),
     /// Print shell completions
@@ -422,6 +427,35 @@ pub enum Config {
         #[arg(long)]
         keep_added: bool,
     },
+}
+
+/// `history`
+#[derive(Debug, Args)]
+pub struct History {
+    /// Only the newest N
+    #[arg(short = 'l', long, value_name = "N")]
+    pub last: Option<usize>,
+}
+
+/// `hook`
+#[derive(Debug, Subcommand)]
+pub enum Hook {
+    /// Before a switch: take a restore point, start the watcher
+    PreSwitch {
+        /// The system switched to
+        toplevel: PathBuf,
+        /// `NIXOS_ACTION`
+        action: String,
+    },
+    /// Watch one switch to its end
+    Watch {
+        /// Id of its record
+        switch: PointId,
+    },
+    /// The running system was replaced: was it seen?
+    Switched,
+    /// The machine has booted
+    Boot,
 }
 
 /// `verify`

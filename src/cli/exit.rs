@@ -19,6 +19,10 @@ pub enum Exit {
     Locked = 11,
     /// The vault's key is missing or wrong.
     VaultKey = 12,
+    /// The machine is not well.
+    Unhealthy = 20,
+    /// A bad switch was taken back.
+    RolledBack = 21,
     /// An interrupted restore must be resumed or aborted first.
     NeedsResume = 22,
     /// The person said no, or interrupted.

@@ -1,5 +1,6 @@
 //! What every command needs: layout, policy, clock, output.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::render::Style;
 use crate::system::clock::{Clock, SystemClock};
 use crate::system::layout::StateDir;
 use crate::system::run::Processes;
-use crate::system::{Layout, policy_file, terminal};
+use crate::system::{At, Layout, policy_file, terminal};
 
 /// The effects and settings of one run of the program.
 pub(super) struct Session {
@@ -87,6 +88,30 @@ impl Session {
             patience: Duration::from_secs(self.global.lock_timeout),
             profile: &self.global.profile,
         }
+    }
+
+    /// The path of this program, for a unit that goes on with its work.
+    ///
+    /// # Errors
+    /// When the kernel does not tell it.
+    pub(super) fn own_program(&self) -> Result<PathBuf, Failure> {
+        Ok(std::env::current_exe().at("find", "/proc/self/exe")?)
+    }
+
+    /// Options that make another run work on the same root, state and policy.
+    pub(super) fn same_place(&self) -> Vec<OsString> {
+        let mut options: Vec<OsString> =
+            vec!["--profile".into(), self.global.profile.clone().into()];
+        if let Some(policy) = &self.global.policy {
+            options.extend(["--policy".into(), policy.clone().into()]);
+        }
+        if let Some(state) = &self.global.state_dir {
+            options.extend(["--state-dir".into(), state.clone().into()]);
+        }
+        if !self.layout.is_live() {
+            options.extend(["--root".into(), self.layout.root().into()]);
+        }
+        options
     }
 
     /// Whether only to show what would happen.

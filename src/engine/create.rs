@@ -23,7 +23,7 @@ use crate::system::follow::{self, EXCLUDED_NAMES, EXCLUDED_PREFIXES, Sources};
 use crate::system::lock::{Lock, Mode};
 use crate::system::pins::{self, PinError};
 use crate::system::pointers::{self, Observation};
-use crate::system::{IoError, git, journal, points};
+use crate::system::{IoError, git, journal, known_good, points};
 use crate::vault::{
     CaptureRequest, CaptureRoot, Captured, OnUnreadable, Opened, RecoveryPassword, Vault, VaultDir,
 };
@@ -453,12 +453,16 @@ fn pin(
     Ok(pinned.pins)
 }
 
-/// Whether an earlier point that held the running system was marked good.
+/// Whether the running system passed a gate, or an earlier point that held it
+/// was marked good.
 /// Only marked points are looked at, so this costs nothing as a rule.
 fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool, EngineError> {
     let Some(current) = &observation.system.current else {
         return Ok(false);
     };
+    if known_good::is(engine.layout, current) {
+        return Ok(true);
+    }
     Ok(points::marked_points(engine.layout)?
         .iter()
         .any(|(point, marks)| marks.is_good() && point.system.current.as_ref() == Some(current)))

@@ -163,6 +163,22 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether the disk is full.
+    pub fn is_no_space(&self) -> bool {
+        let full = |kind| {
+            matches!(
+                kind,
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            )
+        };
+        match self {
+            Self::Vault(e) => e.is_no_space(),
+            Self::Io(e) => full(e.kind()),
+            Self::Document(StoreDocumentError::Io(e)) => full(e.kind()),
+            _ => false,
+        }
+    }
+
     /// What was left as it was, as the end of a sentence.
     pub fn untouched(&self) -> &'static str {
         match self {

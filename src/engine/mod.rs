@@ -4,11 +4,15 @@
 //! in one [`Engine`] and gives back values that the command line presents.
 
 pub mod apply;
+pub mod boot;
 pub mod config;
 pub mod create;
 pub mod diff;
 pub mod error;
+pub mod gate;
 pub mod generations;
+pub mod history;
+pub mod hook;
 mod markers;
 pub mod marks;
 pub mod prune;

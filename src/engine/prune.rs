@@ -66,7 +66,7 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
     let latest_good = all
         .iter()
         .rev()
-        .find(|(_, m)| m.is_good())
+        .find(|(p, m)| p.is_good(m))
         .map(|(p, _)| p.id);
     let needed = needed_by_journal(engine)?;
     let newest_of = |wanted: Option<crate::nix::store_path::StorePath>| {

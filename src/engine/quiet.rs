@@ -10,7 +10,7 @@ use super::state::Source;
 use crate::point::PointId;
 use crate::system::points::{self, Owed};
 use crate::system::run::{Call, RunError};
-use crate::system::{IoError, fault, units};
+use crate::system::{IoError, fault, services};
 
 /// Whether commands and units of the policy are those of the root.
 pub(super) fn is_live(engine: &Engine<'_>) -> bool {
@@ -85,15 +85,15 @@ impl<'e> Quiet<'e> {
     }
 
     fn stopped(&mut self, set: &Source) -> Result<(), String> {
-        if !set.units.is_empty() && units::present(self.engine.layout) {
+        if !set.units.is_empty() && services::present(self.engine.layout) {
             let runner = self.engine.runner;
-            let running = units::running(runner, &set.units).map_err(|e| e.to_string())?;
+            let running = services::running(runner, &set.units).map_err(|e| e.to_string())?;
             let new = running.iter().filter(|u| !self.owed.units.contains(u));
             let new: Vec<String> = new.cloned().collect();
             self.owed.units.extend(new);
             self.note().map_err(|e| e.to_string())?;
             fault::point("create.owed");
-            units::stop(runner, &running).map_err(|e| e.to_string())?;
+            services::stop(runner, &running).map_err(|e| e.to_string())?;
         }
         fault::point("create.stopped");
         Ok(())
@@ -126,7 +126,7 @@ impl<'e> Quiet<'e> {
 
 /// Starts units that were stopped; gives what went wrong, one line each.
 pub(super) fn start(engine: &Engine<'_>, units: &[String]) -> Vec<String> {
-    match units::start(engine.runner, units) {
+    match services::start(engine.runner, units) {
         Ok(gone) => gone
             .iter()
             .map(|unit| format!("{unit} was stopped and is there no more"))

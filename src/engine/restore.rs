@@ -17,7 +17,7 @@ use crate::point::{Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
-use crate::system::{fault, generations, nix_cli, pointers, points, room, store, switch};
+use crate::system::{fault, generations, nix_cli, pointers, points, room, store, switch, switches};
 
 /// What is to be brought back.
 #[derive(Clone, Debug)]
@@ -106,6 +106,9 @@ pub struct Restored {
     pub moved: bool,
     /// Whether the running system was switched.
     pub activated: bool,
+    /// The exit code of `switch-to-configuration`, when the switch went on but
+    /// not all of it worked (2 or 4).
+    pub switch_code: Option<i32>,
     /// Worth knowing.
     pub warnings: Vec<String>,
 }
@@ -223,6 +226,7 @@ fn system_plan(
         pointers::current(engine.layout).as_ref(),
         switch::can_switch(engine.layout, boots),
         when(scope.activation),
+        scope.anyhow,
     )
     .ok_or_else(none)?;
     if plan.activations.is_empty() && !plan.is_empty() {
@@ -357,6 +361,19 @@ fn start_units(engine: &Engine<'_>, entry: &Entry) -> Vec<String> {
     quiet::start(engine, &entry.stopped)
 }
 
+/// Makes a system run and boot without an undo point and a journal: the way
+/// back from a bad switch where the disk has no room for them. The record of
+/// the switch says where it came from.
+pub(super) fn execute_bare(engine: &Engine<'_>, plan: &Plan) -> Result<Option<i32>, EngineError> {
+    let Some(system) = &plan.system else {
+        return Ok(None);
+    };
+    move_profile(engine, system)?;
+    let activated = activate(engine, system, &plan.goal.label())?;
+    verify_system(engine, system)?;
+    Ok(activated.code)
+}
+
 /// An error that stopped a restore after its beginning.
 pub(super) fn halfway(why: EngineError) -> EngineError {
     EngineError::Halfway { why: Box::new(why) }
@@ -463,15 +480,21 @@ fn finish(
     entry: &Entry,
     changed: usize,
 ) -> Result<Restored, EngineError> {
-    let mut activated = false;
+    let mut activated = Activated::default();
     verify_files(engine, stores, &plan)?;
     if let Some(system) = &plan.system {
         move_profile(engine, system)?;
         fault::point("restore.profile");
-        activated = activate(engine, system, &undo)?;
+        activated = activate(engine, system, &undo.id.short_among([]))?;
+        if let Some(runs) = pointers::current(engine.layout) {
+            // Without the note, the next look reports a switch too many.
+            let _ = switches::know(engine.layout, &runs);
+        }
         fault::point("restore.activated");
     }
-    verify_system(engine, &plan)?;
+    if let Some(system) = &plan.system {
+        verify_system(engine, system)?;
+    }
     let troubles = start_units(engine, entry);
     if !troubles.is_empty() {
         return Err(EngineError::Units(troubles.join("; ")));
@@ -486,7 +509,8 @@ fn finish(
         changed,
         generation,
         moved: plan.system.is_some_and(|s| s.profile != ProfileMove::Stay),
-        activated,
+        activated: activated.any,
+        switch_code: activated.code,
         warnings: plan.warnings,
     })
 }
@@ -503,19 +527,39 @@ fn move_profile(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineEr
     Ok(())
 }
 
-fn activate(engine: &Engine<'_>, system: &SystemPlan, undo: &Point) -> Result<bool, EngineError> {
+/// What calling `switch-to-configuration` came to.
+#[derive(Default)]
+struct Activated {
+    any: bool,
+    code: Option<i32>,
+}
+
+fn activate(
+    engine: &Engine<'_>,
+    system: &SystemPlan,
+    undo: &str,
+) -> Result<Activated, EngineError> {
+    let mut activated = Activated::default();
     for step in &system.activations {
         let specialisation = step.specialisation.as_deref();
         let call = switch::call(engine.layout, &step.toplevel, specialisation, step.action);
+        // A switch of somebody else would make ours give up at once.
+        switch::wait_until_free(engine.layout, Some(engine.patience))?;
         let code = engine.runner.run(&call)?.code;
-        if code != 0 {
-            return Err(EngineError::Switch {
-                code,
-                undo: undo.id.short_among([]),
-            });
+        activated.any = true;
+        match code {
+            0 => {}
+            // The switch went on, and what runs is checked below.
+            2 | 4 => activated.code = Some(code),
+            _ => {
+                return Err(EngineError::Switch {
+                    code,
+                    undo: undo.to_owned(),
+                });
+            }
         }
     }
-    Ok(!system.activations.is_empty())
+    Ok(activated)
 }
 
 /// Plans again: a restore that ended well leaves nothing to do.
@@ -538,10 +582,7 @@ fn verify_files(engine: &Engine<'_>, stores: &Stores, plan: &Plan) -> Result<(),
     Ok(())
 }
 
-fn verify_system(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
-    let Some(system) = &plan.system else {
-        return Ok(());
-    };
+fn verify_system(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineError> {
     let profile = generations::read(engine.layout, engine.profile)?;
     let points_to = profile.current().map(|g| g.toplevel.clone());
     if system.profile != ProfileMove::Stay && points_to.as_ref() != Some(&system.boots) {

@@ -16,7 +16,7 @@ use crate::plan::capture::left_out;
 use crate::point::document::{ConfigRoot, Missing, RootKind, StateSet};
 use crate::point::{BytePath, Point, PointId};
 use crate::system::follow::{self, EXCLUDED_PREFIXES, Sources};
-use crate::system::{Layout, pointers, units};
+use crate::system::{Layout, pointers, services};
 use crate::vault::{
     CaptureRequest, CaptureRoot, Captured, Entry, OnUnreadable, Vault, VaultDir, VaultError,
 };
@@ -132,7 +132,7 @@ pub(super) fn capture(
                 why: named(why),
             }),
         }
-        if quiet::is_live(engine) && !source.units.is_empty() && !units::present(engine.layout) {
+        if quiet::is_live(engine) && !source.units.is_empty() && !services::present(engine.layout) {
             taken.warnings.push(format!(
                 "state {}: its units were not stopped: there is no systemd here",
                 source.name
@@ -266,7 +266,7 @@ fn consistency(engine: &Engine<'_>, source: &Source) -> String {
         return "another root: nothing ran".to_owned();
     }
     let commands = source.before.is_some() || source.after.is_some();
-    let stopped = !source.units.is_empty() && units::present(engine.layout);
+    let stopped = !source.units.is_empty() && services::present(engine.layout);
     match (commands, stopped) {
         (true, true) => "commands run, units stopped",
         (true, false) => "commands run",

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Engine, EngineError, diff};
+use super::{Engine, EngineError, diff, history};
 use crate::nix::store_path::StorePath;
 use crate::point::document::{System, Trigger};
-use crate::point::{Point, PointId};
-use crate::system::{generations, journal, pointers};
+use crate::point::{Point, PointId, Switch};
+use crate::system::{generations, journal, pointers, switches};
 use crate::vault::Vault;
 
 /// The state of the machine and of its restore points.
@@ -34,6 +34,8 @@ pub struct Status {
     pub latest: Option<Brief>,
     /// The newest known-good point.
     pub latest_good: Option<Brief>,
+    /// The newest switch.
+    pub last_switch: Option<Switch>,
     /// Configuration files changed since the newest point that holds any.
     pub config_changes: Option<usize>,
     /// State sets of the policy, each with the newest point that holds it.
@@ -100,6 +102,15 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         let holder = newest(&|(p, _)| p.state.contains_key(name));
         (name.clone(), holder.map(Brief::from))
     });
+    let (records, _) = switches::read(engine.layout)?;
+    let gap = history::gap(engine, &records);
+    let mut notes = notes(&observation.system);
+    if let Some(gap) = &gap {
+        notes.push(format!(
+            "{} was switched to without a restore point",
+            gap.to.name()
+        ));
+    }
     Ok(Status {
         state: sets.collect(),
         host: observation.host,
@@ -109,12 +120,13 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         pinned: points.iter().filter(|(_, m)| m.is_pinned()).count(),
         damaged: catalogue.damaged.len(),
         latest: newest(&|(p, _)| p.trigger != Trigger::PreRestore).map(Brief::from),
-        latest_good: newest(&|(_, m)| m.is_good()).map(Brief::from),
+        latest_good: newest(&|(p, m)| p.is_good(m)).map(Brief::from),
         config_changes: with_config.map(|p| config_changes(engine, p)).transpose()?,
         vault_bytes,
         state_dir: engine.layout.state().display().to_string(),
         unfinished: journal::unfinished(engine.layout)?.is_some(),
-        notes: notes(&observation.system),
+        last_switch: gap.or(records.into_iter().next_back()),
+        notes,
         system: observation.system,
     })
 }

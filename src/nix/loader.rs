@@ -42,6 +42,25 @@ fn uncounted(name: &str) -> &str {
     }
 }
 
+/// Whether boot counting gave the entry of `toplevel` up: its file name ends in
+/// `+0` or `+0-tried`, and none of its entries has a try left.
+pub fn gave_up(toplevel: &StorePath, entries: &[(String, String)]) -> bool {
+    let mut ours = entries
+        .iter()
+        .filter(|(_, text)| value(text, "options").and_then(init_of).as_ref() == Some(toplevel))
+        .map(|(name, _)| tries_left(name))
+        .peekable();
+    ours.peek().is_some() && ours.all(|left| left == Some(0))
+}
+
+/// The tries that an entry's name says are left; `None` when it does not count
+/// (any more).
+fn tries_left(name: &str) -> Option<u32> {
+    let stem = name.strip_suffix(".conf").unwrap_or(name);
+    let count = stem.strip_prefix(uncounted(name))?.strip_prefix('+')?;
+    count.split('-').next()?.parse().ok()
+}
+
 /// The default of GRUB: the entry that `set default=` counts to, at top level.
 pub fn grub(config: &str) -> Option<StorePath> {
     let default = config
@@ -150,6 +169,25 @@ mod tests {
         assert_eq!(of("default nixos-*\n"), Some(path(2)));
         assert_eq!(of("timeout 5\n"), None);
         assert_eq!(of("default windows.conf\n"), None);
+    }
+
+    #[test]
+    fn an_entry_without_tries_left_is_given_up() {
+        let gone = |names: &[&str]| {
+            let entries: Vec<_> = names.iter().map(|name| entry(name, 2)).collect();
+            gave_up(
+                &init_of(value(&entries[0].1, "options").unwrap()).unwrap(),
+                &entries,
+            )
+        };
+        assert!(gone(&["nixos-generation-2+0-2.conf"]));
+        assert!(gone(&["nixos-generation-2+0.conf"]));
+        assert!(!gone(&["nixos-generation-2+1-1.conf"]));
+        assert!(!gone(&["nixos-generation-2.conf"]));
+        assert!(!gone(&[
+            "nixos-generation-2+0-2.conf",
+            "nixos-generation-7.conf"
+        ]));
     }
 
     #[test]

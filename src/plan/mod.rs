@@ -7,6 +7,7 @@
 
 pub mod capture;
 pub mod comparison;
+pub mod gate;
 pub mod humane;
 pub mod merge;
 pub mod prune;

@@ -74,13 +74,15 @@ pub enum When {
 /// highest one, and is set by path only when there is none: a number is a
 /// hint, the path is the truth. The generation it already points to wins.
 /// Boot default and running system are two pointers; where they differed in
-/// the point, each comes back on its own.
+/// the point, each comes back on its own. `anyhow` activates what the pointers
+/// say is right already.
 pub fn plan_system(
     wanted: &System,
     profile: &ProfileView,
     now: Option<&StorePath>,
     can_switch: bool,
     when: When,
+    anyhow: bool,
 ) -> Option<SystemPlan> {
     let boots = wanted.boot_target()?.clone();
     let runs = wanted.run_target().cloned();
@@ -89,8 +91,8 @@ pub fn plan_system(
         When::Test => ProfileMove::Stay,
         When::Switch | When::Boot => profile_move(profile, &boots),
     };
-    let moved = profile != ProfileMove::Stay;
-    let run_differs = runs.is_some() && now != runs.as_ref();
+    let moved = anyhow || profile != ProfileMove::Stay;
+    let run_differs = runs.is_some() && (anyhow || now != runs.as_ref());
     let mut activations = Vec::new();
     if can_switch {
         let boot = Activate {
@@ -173,7 +175,7 @@ mod tests {
     }
 
     fn switch(wanted: &System, profile: &ProfileView, now: u8) -> SystemPlan {
-        plan_system(wanted, profile, Some(&path(now)), true, When::Switch).unwrap()
+        plan_system(wanted, profile, Some(&path(now)), true, When::Switch, false).unwrap()
     }
 
     fn actions(plan: &SystemPlan) -> Vec<(StorePath, &'static str)> {
@@ -251,19 +253,35 @@ mod tests {
     #[test]
     fn without_a_running_system_only_the_profile_moves() {
         assert_eq!(
-            plan_system(&System::default(), &view(&[], 0), None, false, When::Switch),
+            plan_system(
+                &System::default(),
+                &view(&[], 0),
+                None,
+                false,
+                When::Switch,
+                false
+            ),
             None
         );
         let mut wanted = point(1, 1);
         wanted.current = None;
-        let plan = plan_system(&wanted, &view(&[(5, 2)], 5), None, false, When::Switch).unwrap();
+        let plan = plan_system(
+            &wanted,
+            &view(&[(5, 2)], 5),
+            None,
+            false,
+            When::Switch,
+            false,
+        )
+        .unwrap();
         assert_eq!((plan.profile, plan.activations), (ProfileMove::Set, vec![]));
     }
 
     #[test]
     fn test_leaves_the_profile_alone_and_boot_the_running_system() {
         let profile = view(&[(1, 1), (2, 2)], 2);
-        let with = |when| plan_system(&point(1, 1), &profile, Some(&path(2)), true, when).unwrap();
+        let with =
+            |when| plan_system(&point(1, 1), &profile, Some(&path(2)), true, when, false).unwrap();
         let test = with(When::Test);
         assert_eq!(
             (test.profile, actions(&test)),

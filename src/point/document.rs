@@ -72,6 +72,17 @@ pub struct Point {
     pub completeness: Completeness,
 }
 
+impl Point {
+    /// Whether its system is known to work: as people and gates said since,
+    /// else as it was known when the point was taken.
+    pub fn is_good(&self, marks: &super::Marks) -> bool {
+        marks
+            .verdict
+            .as_ref()
+            .map_or(self.known_good, |verdict| verdict.good)
+    }
+}
+
 /// What took a point.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trigger {
@@ -186,9 +197,10 @@ pub struct System {
 impl System {
     /// The toplevel that restoring this point makes the boot default.
     ///
-    /// As a rule that is where the profile pointed. During a switch the profile
-    /// has already moved to the incoming system, so there it is the running
-    /// one, as it is when there was no profile.
+    /// As a rule that is where the profile pointed. When a switch has moved the
+    /// profile already, as `nixos-rebuild` does before anything else, it is
+    /// what the boot loader still started, else the running system; so it is
+    /// when there was no profile.
     pub fn boot_target(&self) -> Option<&StorePath> {
         let profile = self.profile.as_ref().map(|p| &p.toplevel);
         let running = self
@@ -196,9 +208,14 @@ impl System {
             .as_ref()
             .map(|s| &s.parent)
             .or(self.current.as_ref());
-        match self.incoming {
-            Some(_) => running.or(profile),
-            None => profile.or(running),
+        match &self.incoming {
+            Some(to) if to.action != "test" && profile == Some(&to.toplevel) => self
+                .loader_default
+                .as_ref()
+                .filter(|default| **default != to.toplevel)
+                .or(running)
+                .or(profile),
+            _ => profile.or(running),
         }
     }
 

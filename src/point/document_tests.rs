@@ -72,6 +72,20 @@ fn during_a_switch_the_profile_has_already_moved() {
         action: "switch".into(),
     });
     assert_eq!(system.boot_target(), Some(&toplevel(1)));
+    // What the loader still starts was the boot default, whatever ran.
+    system.loader_default = Some(toplevel(3));
+    assert_eq!(system.boot_target(), Some(&toplevel(3)));
+    system.loader_default = Some(toplevel(2));
+    assert_eq!(system.boot_target(), Some(&toplevel(1)));
+    // `test` moves no profile, nor does a switch to another profile's system.
+    for (to, action) in [(2, "test"), (4, "switch")] {
+        system.incoming = Some(Incoming {
+            toplevel: toplevel(to),
+            action: action.into(),
+        });
+        assert_eq!(system.boot_target(), Some(&toplevel(2)));
+    }
+    system.loader_default = None;
     system.current = None;
     system.incoming = None;
     assert_eq!(

@@ -8,6 +8,7 @@ pub mod path;
 pub mod policy;
 pub mod selector;
 pub mod span;
+pub mod switch;
 pub mod tree;
 
 pub use document::Point;
@@ -17,3 +18,4 @@ pub use path::BytePath;
 pub use policy::Policy;
 pub use selector::Selector;
 pub use span::Span;
+pub use switch::Switch;

@@ -139,7 +139,7 @@ impl Selector {
                 .filter(|p| p.trigger != Trigger::PreRestore)
                 .nth(*n),
             Self::LatestGood(n) => newest()
-                .filter(|(_, m)| m.is_good())
+                .filter(|(p, m)| p.is_good(m))
                 .nth(*n)
                 .map(|(p, _)| p),
             Self::Booted => holds(here.booted),

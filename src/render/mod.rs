@@ -4,6 +4,7 @@ pub mod diff;
 pub mod plan;
 pub mod point;
 pub mod style;
+pub mod switch;
 pub mod table;
 
 pub use style::Style;

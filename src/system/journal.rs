@@ -82,6 +82,9 @@ pub struct Scope {
     pub keep_added: bool,
     /// How the system is activated.
     pub activation: Activation,
+    /// Activate it though every pointer is right: what a switch that was
+    /// stopped half way did is not in the pointers.
+    pub anyhow: bool,
 }
 
 /// How a restored system is made to run.

@@ -234,6 +234,26 @@ impl Layout {
         self.state.join("journal")
     }
 
+    /// Records of switches.
+    pub fn switches(&self) -> PathBuf {
+        self.state.join("switches")
+    }
+
+    /// Records of switches that the state directory had no room for.
+    pub fn volatile_switches(&self) -> PathBuf {
+        self.real("/run/cairn/switches")
+    }
+
+    /// The count of bad boots.
+    pub fn attempts(&self) -> PathBuf {
+        self.state.join("boots.json")
+    }
+
+    /// The note of the system that runs.
+    pub fn known(&self) -> PathBuf {
+        self.state.join("running.json")
+    }
+
     /// Captured content.
     pub fn vault(&self) -> PathBuf {
         self.state.join("vault")

@@ -26,6 +26,14 @@ pub fn default(layout: &Layout) -> Option<StorePath> {
         .or_else(|| text("/boot/extlinux/extlinux.conf").and_then(|t| loader::extlinux(&t)))
 }
 
+/// Whether boot counting gave a toplevel up; `false` without systemd-boot.
+pub fn gave_up(layout: &Layout, toplevel: &StorePath) -> bool {
+    ESPS.iter().any(|esp| {
+        let dir = layout.follow(&format!("{esp}/loader/entries"));
+        loader::gave_up(toplevel, &entries(&dir))
+    })
+}
+
 fn entries(dir: &Path) -> Vec<(String, String)> {
     let files = fs::read_dir(dir).into_iter().flatten().flatten();
     files

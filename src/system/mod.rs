@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+pub mod attempts;
 pub mod beneath;
 pub mod clock;
 pub mod demo;
@@ -16,6 +17,7 @@ pub mod follow;
 pub mod generations;
 pub mod git;
 pub mod journal;
+pub mod known_good;
 pub mod layout;
 pub mod listing;
 pub mod loader;
@@ -27,8 +29,10 @@ pub mod points;
 pub mod policy_file;
 pub mod room;
 pub mod run;
+pub mod services;
 pub mod store;
 pub mod switch;
+pub mod switches;
 pub mod terminal;
 pub mod toplevel;
 pub mod tree;

@@ -137,7 +137,12 @@ pub fn roots(layout: &Layout) -> Result<Vec<Root>, IoError> {
     };
     let mut roots = Vec::new();
     for entry in entries {
-        let link = entry.at("list", &dir)?.path();
+        let entry = entry.at("list", &dir)?;
+        // Folders hold roots that belong to no point.
+        if entry.file_type().at("look at", entry.path())?.is_dir() {
+            continue;
+        }
+        let link = entry.path();
         let name = link
             .file_name()
             .unwrap_or_default()

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// A program to run, with everything it needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Call {
     pub user: Option<(u32, u32)>,
     /// Let it write to our terminal instead of keeping what it prints.
     pub show: bool,
+    /// Kill it, and all it started, after this long; it prints to nobody then.
+    pub limit: Option<Duration>,
 }
 
 impl Call {
@@ -52,6 +56,13 @@ impl Call {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Limits how long it may run.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -170,6 +181,9 @@ impl Runner for Processes {
             program: call.program.clone(),
             source,
         };
+        if let Some(limit) = call.limit {
+            return run_limited(command, limit).map_err(start);
+        }
         let output = command.output().map_err(start)?;
         let code = output
             .status
@@ -183,6 +197,42 @@ impl Runner for Processes {
     }
 }
 
+/// The exit code of a program that was killed for taking too long, as
+/// `timeout(1)` has it.
+pub const TIMED_OUT: i32 = 124;
+
+fn run_limited(mut command: Command, limit: Duration) -> io::Result<Ended> {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let begun = Instant::now();
+    let ended = |code| Ended {
+        code,
+        ..Ended::default()
+    };
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let code = status.code().or_else(|| status.signal().map(|s| 128 + s));
+            return Ok(ended(code.unwrap_or(1)));
+        }
+        if begun.elapsed() >= limit {
+            // The group too: what it started may be what hangs.
+            if let Some(group) = i32::try_from(child.id())
+                .ok()
+                .and_then(rustix::process::Pid::from_raw)
+            {
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            }
+            let _ = child.kill();
+            child.wait()?;
+            return Ok(ended(TIMED_OUT));
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
 /// Records calls and answers with success.
 #[cfg(test)]
 #[derive(Debug, Default)]
@@ -193,5 +243,24 @@ impl Runner for Recorder {
     fn run(&self, call: &Call) -> Result<Ended, RunError> {
         self.0.lock().unwrap().push(call.clone());
         Ok(Ended::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_is_killed_with_all_it_started() {
+        let begun = Instant::now();
+        let call = Call::new("sh")
+            .args(["-c", "sleep 60 & sleep 60"])
+            .limit(Duration::from_millis(100));
+        assert_eq!(Processes.run(&call).unwrap().code, TIMED_OUT);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        let quick = Call::new("sh")
+            .args(["-c", "exit 7"])
+            .limit(Duration::from_secs(60));
+        assert_eq!(Processes.run(&quick).unwrap().code, 7);
     }
 }

@@ -3,10 +3,17 @@
 //! As `nixos-rebuild` does it: the switch must survive the loss of the session
 //! that asked for it, and its caller may be a unit that the switch stops.
 
+use std::fs::{self, File};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use super::Layout;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::error::optional;
 use super::run::Call;
+use super::{At, IoError, Layout};
 use crate::nix::store_path::StorePath;
 
 /// Name of the transient unit a switch runs in.
@@ -59,6 +66,68 @@ pub fn call(
     };
     call.show = true;
     call
+}
+
+/// Held alone by every `switch-to-configuration` from before its checks to its
+/// end (nixos-facts: non-blocking, so a second switch gives up at once).
+const LOCK: &str = "/run/nixos/switch-to-configuration.lock";
+
+/// Where a switch keeps what it has yet to start; it removes them at its end.
+const LISTS: [&str; 3] = [
+    "/run/nixos/start-list",
+    "/run/nixos/restart-list",
+    "/run/nixos/reload-list",
+];
+
+/// Waits until no switch is under way, at most `patience` when there is one;
+/// gives whether that is so. The lock is let go of at once: whoever holds it
+/// makes switches fail.
+///
+/// # Errors
+/// When the lock is there and cannot be used.
+pub fn wait_until_free(layout: &Layout, patience: Option<Duration>) -> Result<bool, IoError> {
+    let path = layout.real(LOCK);
+    let Some(file) = optional(File::open(&path).at("open the lock", &path))? else {
+        return Ok(true);
+    };
+    let Some(patience) = patience else {
+        loop {
+            match flock(&file, FlockOperation::LockShared) {
+                Err(Errno::INTR) => {}
+                other => return other.map(|()| true).at("lock", &path),
+            }
+        }
+    };
+    let begun = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < patience => {
+                sleep(Duration::from_millis(20));
+            }
+            Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(false),
+            Err(errno) => return Err(errno).at("lock", &path),
+        }
+    }
+}
+
+/// Whether a switch was killed before it had started all it meant to.
+pub fn lists_left(layout: &Layout) -> bool {
+    LISTS
+        .iter()
+        .any(|list| fs::metadata(layout.real(list)).is_ok_and(|m| m.len() > 0))
+}
+
+/// Whether two systems have different init interfaces, so that one cannot be
+/// switched to from the other. Unreadable ones count as equal.
+pub fn init_differs(layout: &Layout, a: &StorePath, b: &StorePath) -> bool {
+    let interface = |path: &StorePath| {
+        fs::read_to_string(layout.store_path(path).join("init-interface-version")).ok()
+    };
+    match (interface(a), interface(b)) {
+        (Some(a), Some(b)) => a.trim() != b.trim(),
+        _ => false,
+    }
 }
 
 /// What an exit code of `switch-to-configuration` means.

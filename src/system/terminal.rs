@@ -40,3 +40,9 @@ pub fn ask(question: &str) -> bool {
         && io::stdin().lock().read_line(&mut answer).is_ok()
         && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
+
+/// Whether what this process says goes into the journal (`systemd.exec(5)`,
+/// `JOURNAL_STREAM`), where anybody who may read that sees it.
+pub fn is_journal() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some()
+}

@@ -1,250 +1,202 @@
-//! Units of systemd: which run, stopping them, starting them again.
+//! systemd, as far as the gate asks it: which units are not well, how a unit
+//! ended, and a unit to go on in when the caller is gone.
 
+use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 
-use super::run::{Call, RunError, Runner};
-use super::{Layout, fault};
+use serde::Deserialize;
 
-/// What systemd says of a unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unit {
-    /// Whether there is such a unit.
-    pub known: bool,
-    /// Its `ActiveState`.
-    pub state: String,
+use super::run::{Call, RunError, Runner};
+use crate::point::switch::Invocation;
+
+/// systemd's message for a process of a unit that ended badly, from its
+/// catalogue (`sd-messages.h`, `SD_MESSAGE_UNIT_PROCESS_EXIT`).
+const PROCESS_EXIT: &str = "98e322203f7a4ed290d09fe03c09fe15";
+
+/// … and for a unit that ended well (`SD_MESSAGE_UNIT_SUCCESS`).
+const UNIT_SUCCESS: &str = "7ad2d189f7e94e70a38c781354912448";
+
+/// Units in which switches run: `nixos-rebuild`'s, whose newer releases add a
+/// suffix, and ours.
+const SWITCH_UNITS: [&str; 2] = ["nixos-rebuild-switch-to-configuration", super::switch::UNIT];
+
+/// Units that say nothing about the system: switches and their watchers.
+const NOT_COUNTED: [&str; 4] = [
+    "nixos-rebuild-switch-to-configuration",
+    super::switch::UNIT,
+    "cairn-gate-",
+    "cairn-switched.",
+];
+
+#[derive(Deserialize)]
+struct Listed {
+    unit: String,
+    #[serde(default)]
+    active: String,
 }
 
-impl Unit {
-    /// Whether it runs, or is about to.
-    pub fn runs(&self) -> bool {
-        matches!(
-            self.state.as_str(),
-            "active" | "activating" | "reloading" | "refreshing"
-        )
+/// Units that are not well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ailing {
+    /// They failed and stay so.
+    pub failed: Vec<String>,
+    /// They failed and wait to be started again.
+    pub restarting: Vec<String>,
+}
+
+impl Ailing {
+    /// Both kinds.
+    pub fn all(&self) -> Vec<String> {
+        self.failed
+            .iter()
+            .chain(&self.restarting)
+            .cloned()
+            .collect()
     }
 }
 
-/// Why units are not as they were to be.
-#[derive(Debug, thiserror::Error)]
-pub enum UnitError {
-    /// `systemctl` could not be run, or said no.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// It said yes, and the unit says no.
-    #[error("{unit} is {state} after it was to {verb}")]
-    State {
-        /// The unit.
-        unit: String,
-        /// Its `ActiveState`.
-        state: String,
-        /// `stop` or `start`.
-        verb: &'static str,
-    },
-}
-
-/// Whether there is a systemd that runs the units of this root.
-pub fn present(layout: &Layout) -> bool {
-    (layout.is_live() && Path::new("/run/systemd/system").is_dir()) || fault::pretends_systemd()
-}
-
-/// What systemd says of a unit.
+/// The units that failed or are between two attempts to start.
 ///
 /// # Errors
-/// When `systemctl` cannot be run or fails.
-pub fn look(runner: &dyn Runner, unit: &str) -> Result<Unit, UnitError> {
-    let call = Call::new("systemctl")
-        .args(["show", "--property=LoadState,ActiveState", "--"])
-        .arg(unit);
-    let told = runner.check(&call)?.stdout;
-    let told = String::from_utf8_lossy(&told);
-    let value = |name: &str| {
-        told.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    };
-    Ok(Unit {
-        known: value("LoadState") != "not-found",
-        state: value("ActiveState"),
+/// When systemd cannot be asked.
+pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
+    let call = Call::new("systemctl").args([
+        "list-units",
+        "--all",
+        "--state=failed,auto-restart,auto-restart-queued",
+        "--output=json",
+    ]);
+    let listed: Vec<Listed> =
+        serde_json::from_slice(&runner.check(&call)?.stdout).map_err(|e| RunError::Failed {
+            line: call.line(),
+            code: 0,
+            stderr: format!("it printed what is not its list: {e}"),
+        })?;
+    let mut ailing = Ailing::default();
+    for unit in listed {
+        if NOT_COUNTED.iter().any(|name| unit.unit.starts_with(name)) {
+            continue;
+        }
+        if unit.active == "failed" {
+            ailing.failed.push(unit.unit);
+        } else {
+            ailing.restarting.push(unit.unit);
+        }
+    }
+    Ok(ailing)
+}
+
+/// The unit this process runs in, when a switch is what runs there.
+pub fn own_switch_unit() -> Option<Invocation> {
+    let cgroups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let name = cgroups
+        .lines()
+        .filter_map(|line| line.rsplit('/').next())
+        .find(|name| SWITCH_UNITS.iter().any(|unit| name.starts_with(unit)))?;
+    let id = std::env::var("INVOCATION_ID").ok()?;
+    Some(Invocation {
+        name: name.to_owned(),
+        id,
     })
 }
 
-/// Those of `units` that run.
-///
-/// # Errors
-/// As [`look`].
-pub fn running(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitError> {
-    let mut running = Vec::new();
-    for unit in units {
-        if look(runner, unit)?.runs() && !running.contains(unit) {
-            running.push(unit.clone());
-        }
-    }
-    Ok(running)
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "MESSAGE_ID")]
+    id: Option<String>,
+    #[serde(rename = "EXIT_CODE")]
+    how: Option<String>,
+    #[serde(rename = "EXIT_STATUS")]
+    status: Option<String>,
 }
 
-/// Stops units, in one transaction, and sees that they are.
-///
-/// # Errors
-/// When one still runs.
-pub fn stop(runner: &dyn Runner, units: &[String]) -> Result<(), UnitError> {
-    if units.is_empty() {
-        return Ok(());
-    }
-    runner.check(&Call::new("systemctl").args(["stop", "--"]).args(units))?;
-    for unit in units {
-        let state = look(runner, unit)?.state;
-        if !matches!(state.as_str(), "inactive" | "failed") {
-            let (unit, verb) = (unit.clone(), "stop");
-            return Err(UnitError::State { unit, state, verb });
-        }
-    }
-    Ok(())
+/// The exit code of a unit that has ended, from systemd's own messages; 128 +
+/// the signal when one ended it. `None` when the journal does not tell.
+pub fn exit_code(runner: &dyn Runner, unit: &Invocation) -> Option<i32> {
+    let call = Call::new("journalctl")
+        .args(["--quiet", "--no-pager", "--output=json", "--boot", "_PID=1"])
+        .arg(format!("INVOCATION_ID={}", unit.id));
+    let printed = runner.check(&call).ok()?.stdout;
+    exit_in(&String::from_utf8_lossy(&printed))
 }
 
-/// Starts units, in one transaction, and sees that none failed; gives those
-/// that are no longer there, as after a switch to a system without them.
-///
-/// # Errors
-/// When one does not start.
-pub fn start(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitError> {
-    let (mut there, mut gone) = (Vec::new(), Vec::new());
-    for unit in units {
-        let known = look(runner, unit)?.known;
-        if known { &mut there } else { &mut gone }.push(unit.clone());
-    }
-    if there.is_empty() {
-        return Ok(gone);
-    }
-    runner.check(&Call::new("systemctl").args(["start", "--"]).args(&there))?;
-    for unit in &there {
-        let state = look(runner, unit)?.state;
-        if state == "failed" {
-            let (unit, verb) = (unit.clone(), "start");
-            return Err(UnitError::State { unit, state, verb });
+fn exit_in(journal: &str) -> Option<i32> {
+    let messages = journal
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let mut exit = None;
+    for message in messages {
+        match (message.id.as_deref(), message.status) {
+            (Some(PROCESS_EXIT), Some(status)) => {
+                let signalled = message.how.as_deref() != Some("exited");
+                let number: i32 = status.parse().ok()?;
+                exit = Some(if signalled { 128 + number } else { number });
+            }
+            (Some(UNIT_SUCCESS), _) => exit = exit.or(Some(0)),
+            _ => {}
         }
     }
-    Ok(gone)
+    exit
 }
 
-/// A systemd of a few lines, for tests.
-#[cfg(test)]
-pub(crate) mod fake {
-    use std::collections::BTreeMap;
-    use std::sync::Mutex;
-
-    use super::super::run::{Call, Ended, RunError, Runner};
-
-    /// Units with their states, and every line that was run.
-    #[derive(Debug, Default)]
-    pub(crate) struct Systemd {
-        pub(crate) units: Mutex<BTreeMap<String, String>>,
-        pub(crate) lines: Mutex<Vec<String>>,
-        /// Lines that fail.
-        pub(crate) broken: Vec<&'static str>,
-    }
-
-    impl Systemd {
-        pub(crate) fn with(units: &[(&str, &str)]) -> Self {
-            let units = units.iter().map(|(n, s)| ((*n).into(), (*s).into()));
-            Self {
-                units: Mutex::new(units.collect()),
-                ..Self::default()
-            }
-        }
-
-        /// What was run, but for questions.
-        pub(crate) fn done(&self) -> Vec<String> {
-            let mut lines = self.lines.lock().unwrap().clone();
-            lines.retain(|l| !l.starts_with("systemctl show"));
-            lines
-        }
-    }
-
-    impl Runner for Systemd {
-        fn run(&self, call: &Call) -> Result<Ended, RunError> {
-            let line = call.line();
-            self.lines.lock().unwrap().push(line.clone());
-            let mut ended = Ended::default();
-            if self.broken.contains(&&*line) {
-                ended.code = 1;
-                return Ok(ended);
-            }
-            let mut units = self.units.lock().unwrap();
-            let words: Vec<&str> = line.split(' ').collect();
-            let set = |units: &mut BTreeMap<String, String>, to: &str| {
-                for word in &words[3..] {
-                    units.insert((*word).to_owned(), to.to_owned());
-                }
-            };
-            match words[..2] {
-                ["systemctl", "show"] => {
-                    let unit = words[words.len() - 1];
-                    let told = match units.get(unit) {
-                        Some(state) => format!("LoadState=loaded\nActiveState={state}\n"),
-                        None => "LoadState=not-found\nActiveState=inactive\n".to_owned(),
-                    };
-                    ended.stdout = told.into_bytes();
-                }
-                ["systemctl", "stop"] => set(&mut units, "inactive"),
-                ["systemctl", "start"] => set(&mut units, "active"),
-                _ => {}
-            }
-            Ok(ended)
-        }
-    }
+/// The call that runs `program` in a transient unit that outlives its caller
+/// and leaves nothing behind.
+pub fn detached(unit: &str, program: &Path, args: &[OsString]) -> Call {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut setenv = OsString::from("--setenv=PATH=");
+    setenv.push(path);
+    Call::new("systemd-run")
+        .args(["--no-block", "--collect", "--quiet", "--no-ask-password"])
+        .arg(format!("--unit={unit}"))
+        .arg("--description=cairn watches a switch")
+        .arg(setenv)
+        .arg("--")
+        .arg(program)
+        .args(args)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fake::Systemd;
     use super::*;
+    use crate::system::run::Ended;
 
-    fn names(units: &[&str]) -> Vec<String> {
-        units.iter().map(|u| (*u).to_owned()).collect()
-    }
+    struct Says(&'static str);
 
-    #[test]
-    fn only_what_runs_is_stopped_and_only_what_is_there_started() {
-        let systemd = Systemd::with(&[("a.service", "active"), ("b.service", "inactive")]);
-        let all = names(&["a.service", "b.service", "c.service", "a.service"]);
-        let ran = running(&systemd, &all).unwrap();
-        assert_eq!(ran, ["a.service"]);
-        stop(&systemd, &ran).unwrap();
-        assert!(!look(&systemd, "a.service").unwrap().runs());
-        let gone = start(&systemd, &names(&["a.service", "c.service"])).unwrap();
-        assert_eq!(gone, ["c.service"]);
-        assert_eq!(
-            systemd.done(),
-            [
-                "systemctl stop -- a.service",
-                "systemctl start -- a.service"
-            ]
-        );
-        assert!(start(&systemd, &[]).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_unit_that_does_not_stop_or_start_is_an_error() {
-        let mut systemd = Systemd::with(&[("a.service", "active")]);
-        systemd.broken = vec!["systemctl stop -- a.service"];
-        let error = stop(&systemd, &names(&["a.service"])).unwrap_err();
-        assert!(error.to_string().contains("systemctl stop"), "{error}");
-
-        struct Stubborn;
-        impl Runner for Stubborn {
-            fn run(&self, _: &Call) -> Result<super::super::run::Ended, RunError> {
-                Ok(super::super::run::Ended {
-                    stdout: b"LoadState=loaded\nActiveState=failed\n".to_vec(),
-                    ..Default::default()
-                })
-            }
+    impl Runner for Says {
+        fn run(&self, _: &Call) -> Result<Ended, RunError> {
+            Ok(Ended {
+                stdout: self.0.as_bytes().to_vec(),
+                ..Ended::default()
+            })
         }
-        let error = start(&Stubborn, &names(&["a.service"])).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "a.service is failed after it was to start"
+    }
+
+    #[test]
+    fn failed_and_restarting_units_are_told_apart_and_our_own_left_out() {
+        let ailing = ailing(&Says(
+            r#"[{"unit":"a.service","load":"loaded","active":"failed","sub":"failed"},
+                {"unit":"b.service","active":"activating","sub":"auto-restart"},
+                {"unit":"nixos-rebuild-switch-to-configuration.service","active":"failed"}]"#,
+        ))
+        .unwrap();
+        assert_eq!(ailing.failed, ["a.service"]);
+        assert_eq!(ailing.restarting, ["b.service"]);
+        assert!(super::ailing(&Says("Failed to connect")).is_err());
+    }
+
+    #[test]
+    fn the_journal_tells_how_a_unit_ended() {
+        let exited = format!(
+            r#"{{"MESSAGE_ID":"{PROCESS_EXIT}","EXIT_CODE":"exited","EXIT_STATUS":"4"}}
+               {{"MESSAGE":"noise"}}"#
         );
+        let killed =
+            format!(r#"{{"MESSAGE_ID":"{PROCESS_EXIT}","EXIT_CODE":"killed","EXIT_STATUS":"9"}}"#);
+        let well = format!(r#"{{"MESSAGE_ID":"{UNIT_SUCCESS}"}}"#);
+        assert_eq!(exit_in(&exited), Some(4));
+        assert_eq!(exit_in(&killed), Some(137));
+        assert_eq!(exit_in(&well), Some(0));
+        assert_eq!(exit_in(""), None);
     }
 }

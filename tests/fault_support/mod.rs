@@ -194,6 +194,10 @@ impl Machine {
         self.root.join("etc/nixos")
     }
 
+    pub fn app(&self) -> PathBuf {
+        self.root.join("var/lib/app")
+    }
+
     pub fn state(&self) -> PathBuf {
         self.root.join("var/lib/cairn")
     }
@@ -203,6 +207,14 @@ impl Machine {
         command.arg("--root").arg(&self.root).args(args);
         for name in ["CAIRN_FAULT", "CAIRN_STATE_DIR", "CAIRN_POLICY"] {
             command.env_remove(name);
+        }
+        // Those of a machine that has a systemd have a fake one.
+        let fake = self.root.join("run/fake/bin");
+        if fake.is_dir() {
+            let path = std::env::var("PATH").unwrap();
+            command
+                .env("PATH", format!("{}:{path}", fake.display()))
+                .env("CAIRN_FAKE_SYSTEMD", "1");
         }
         // The caller's own Nix state and Git settings are not touched.
         command
@@ -294,9 +306,12 @@ impl Machine {
             let root = root.into_string().unwrap();
             assert!(ids.iter().any(|id| root.starts_with(id)), "root {root}");
         }
+        if self.root.join("run/fake").is_dir() {
+            assert!(self.app_runs(), "a unit was left stopped");
+        }
         let notes = self.verify()["notes"].to_string();
         assert!(!notes.contains("belongs to no restore point"), "{notes}");
-        let staged: Vec<_> = listing(&self.root, &["etc", "srv"])
+        let staged: Vec<_> = listing(&self.root, &["etc", "srv", "var/lib/app"])
             .into_iter()
             .filter(|n| {
                 let name = n.path.file_name().unwrap_or_default().to_string_lossy();
@@ -306,9 +321,16 @@ impl Machine {
         assert!(staged.is_empty(), "{staged:?}");
     }
 
-    /// What a restore may change: configuration and profile.
+    /// What a restore may change: configuration, state and profile.
     pub fn picture(&self) -> Vec<Node> {
-        listing(&self.root, &["etc", "srv", "nix/var/nix/profiles"])
+        let state = "var/lib/app";
+        listing(&self.root, &["etc", "srv", state, "nix/var/nix/profiles"])
+    }
+
+    /// Whether the unit that owns the state runs.
+    pub fn app_runs(&self) -> bool {
+        let state = self.root.join("run/fake/units/app.service");
+        fs::read_to_string(state).unwrap().trim() == "active"
     }
 
     /// Where the profile leads to.
@@ -329,11 +351,15 @@ impl Machine {
 
     fn live(&self) {
         self.switch_to(1);
+        systemd(self);
         first_configuration(self);
+        first_state(self);
         self.create("A");
         self.switch_to(3);
         second_configuration(self);
+        second_state(self);
         self.create("B");
+        fs::write(self.app().join("data"), "since B\n").unwrap();
         fs::write(self.etc().join("since.nix"), "# since B\n").unwrap();
         fs::remove_file(self.etc().join("modules/b.nix")).unwrap();
     }
@@ -458,6 +484,45 @@ fn second_configuration(machine: &Machine) {
     }
     fs::create_dir_all(etc.join("new/folder")).unwrap();
     fs::write(etc.join("new/folder/file"), "only in B").unwrap();
+}
+
+/// A systemd of a few lines with one unit, which owns the state of the policy.
+fn systemd(machine: &Machine) {
+    let fake = machine.root.join("run/fake");
+    fs::create_dir_all(fake.join("bin")).unwrap();
+    fs::create_dir_all(fake.join("units")).unwrap();
+    let script = include_str!("../support/systemctl");
+    fs::write(fake.join("bin/systemctl"), script).unwrap();
+    mode(&fake.join("bin/systemctl"), 0o755);
+    fs::write(fake.join("units/app.service"), "active\n").unwrap();
+    fs::create_dir_all(machine.root.join("etc/cairn")).unwrap();
+    let policy = serde_json::json!({ "state": { "app": {
+        "paths": ["/var/lib/app"],
+        "exclude": ["/var/lib/app/cache"],
+        "units": ["app.service"],
+    } } });
+    let file = machine.root.join("etc/cairn/policy.json");
+    fs::write(file, policy.to_string()).unwrap();
+}
+
+fn first_state(machine: &Machine) {
+    let app = machine.app();
+    fs::create_dir_all(app.join("tables")).unwrap();
+    fs::create_dir_all(app.join("cache")).unwrap();
+    fs::write(app.join("cache/kept"), "nobody's business").unwrap();
+    fs::write(app.join("data"), "A\n").unwrap();
+    fs::write(app.join("tables/only-in-a"), vec![b'a'; 100_000]).unwrap();
+    symlink("data", app.join("current")).unwrap();
+    mode(&app.join("tables"), 0o700);
+}
+
+fn second_state(machine: &Machine) {
+    let app = machine.app();
+    fs::write(app.join("data"), "B\n").unwrap();
+    fs::remove_file(app.join("tables/only-in-a")).unwrap();
+    fs::write(app.join("tables/only-in-b"), vec![b'b'; 100_000]).unwrap();
+    fs::create_dir(app.join("new")).unwrap();
+    fs::write(app.join("new/file"), "only in B").unwrap();
 }
 
 const TOPLEVEL: &str = r#"{ n }: derivation {

@@ -8,8 +8,8 @@ use super::points::short;
 use crate::engine::status::{self, Brief, Status};
 use crate::engine::verify::{self, Report};
 use crate::plan::humane::bytes;
-use crate::render::Style;
 use crate::render::style::{count, line};
+use crate::render::{self, Style};
 
 /// `verify`
 pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
@@ -132,6 +132,17 @@ fn status_text(status: &Status, style: &Style) -> String {
             .as_ref()
             .map_or_else(|| "none".to_owned(), brief),
     );
+    if let Some(switch) = &status.last_switch {
+        let words = render::switch::words(switch);
+        put(
+            "last switch",
+            format!(
+                "{} · {}",
+                style.when(switch.started),
+                style.fit(38, &line(&words))
+            ),
+        );
+    }
     put(
         "configuration",
         match status.config_changes {

@@ -4,6 +4,8 @@ mod compare;
 mod config;
 mod generations;
 mod health;
+mod history;
+mod hook;
 mod keep;
 mod points;
 mod restore;
@@ -46,6 +48,8 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Config(args) => config::run(s, args),
         Command::Verify(args) => health::verify(s, &args),
         Command::Status => health::status(s),
+        Command::History(args) => history::history(s, &args),
+        Command::Hook(hook) => hook::run(s, hook),
         Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Ok),
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::marks::{self, Say};
 use crate::point::{BytePath, Marks, Point, PointId};
 use crate::render;
 use crate::render::style::{count, line};
+use crate::system::terminal;
 
 /// A point as `--json` prints it: its document and its marks.
 #[derive(Serialize)]
@@ -92,9 +93,15 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
     }
 }
 
+/// Said in place of the recovery password where it would be logged.
+pub(super) const RECOVERY_KEPT: &str = "a vault was made; the password that opens it with restic \
+     is in vault/recovery-password: copy it off this machine";
+
 /// The recovery password is shown when the vault is made, and never again.
 pub(super) fn tell_recovery(out: &Out, created: &Created) {
-    if let Some(password) = &created.recovery {
+    if created.recovery.is_some() && terminal::is_journal() {
+        complain(RECOVERY_KEPT);
+    } else if let Some(password) = &created.recovery {
         complain(format!(
             "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; it is also in\n  \
              vault/recovery-password: copy it off this machine.",

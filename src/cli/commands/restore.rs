@@ -90,6 +90,7 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         paths,
         keep_added: args.keep_added,
         activation: args.activation.into(),
+        ..Scope::default()
     };
     let plan = restore::plan_goal(&engine, Goal::Point(Box::new(point)), &scope)?;
     carry_out(s, plan, "restore")
@@ -275,6 +276,7 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         "goal": restored.goal.label(), "changed": true, "paths": restored.changed,
         "generation": restored.generation, "activated": restored.activated,
         "undoPoint": restored.undo.id, "before": restored.before, "warnings": restored.warnings,
+        "switchCode": restored.switch_code,
     });
     s.out.result(verb, value, |style| {
         let mut done = Vec::new();
@@ -314,5 +316,13 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         )
         .into_bytes()
     })?;
-    Ok(Exit::Ok)
+    let Some(code) = restored.switch_code else {
+        return Ok(Exit::Ok);
+    };
+    s.out.warn(format!(
+        "the system is back, but switch-to-configuration ended with {code}: {} \
+         (systemctl --failed)",
+        crate::system::switch::meaning(code)
+    ));
+    Ok(Exit::Partial)
 }

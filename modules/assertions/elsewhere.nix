@@ -1,0 +1,55 @@
+# Remotes.
+{ config, lib, ... }:
+
+let
+  cfg = config.services.cairn;
+  names = import ../names.nix { inherit lib; };
+  inherit (import ./checks.nix { inherit lib; })
+    isBlank
+    isPlainPath
+    isWithin
+    namesWhere
+    quote
+    ;
+
+  inherit (cfg.settings) remotes;
+
+  badNames = namesWhere (name: _: !names.isValid name) remotes;
+  nowhere = namesWhere (_: remote: isBlank (remote.url or "")) remotes;
+  badPasswordFiles = namesWhere (
+    _: remote:
+    (remote.passwordFile or null) != null
+    && (!isPlainPath remote.passwordFile || isWithin "/nix/store" remote.passwordFile)
+  ) remotes;
+  unscheduled = namesWhere (
+    _: remote: (remote.schedule or null) != null && isBlank remote.schedule
+  ) remotes;
+in
+{
+  config.assertions = lib.mkIf cfg.enable [
+    {
+      assertion = badNames == [ ];
+      message = ''
+        services.cairn.remotes has the name ${quote badNames}. Rename it: ${names.says}.
+      '';
+    }
+    {
+      assertion = nowhere == [ ];
+      message = ''
+        services.cairn.remotes has no url for ${quote nowhere}. Say where, such as url = "rest:https://backup.example.org/machine", or remove the remote.
+      '';
+    }
+    {
+      assertion = badPasswordFiles == [ ];
+      message = ''
+        services.cairn.remotes has no usable passwordFile for ${quote badPasswordFiles}. Name a file outside the store, which everybody can read, by its absolute path in quotes, such as "/run/secrets/backup".
+      '';
+    }
+    {
+      assertion = unscheduled == [ ];
+      message = ''
+        services.cairn.remotes has an empty schedule for ${quote unscheduled}. Give a calendar event such as "daily", or null for none.
+      '';
+    }
+  ];
+}

@@ -1,0 +1,135 @@
+# What happens around a switch and a boot, and what is looked at to judge them.
+{ config, lib, ... }:
+
+let
+  inherit (lib) mkOption types;
+
+  cfg = config.services.cairn;
+  shared = import ../types.nix { inherit lib; };
+
+  check.options = {
+    command = mkOption {
+      type = shared.command;
+      default = [ ];
+      example = lib.literalExpression ''[ (lib.getExe' pkgs.iputils "ping") "-c1" "-W2" "192.0.2.1" ]'';
+      description = ''
+        The command: the program's path, and arguments. No shell reads it. It runs
+        as root and says with the exit code 0 that all is well.
+      '';
+    };
+    required = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = "Whether its failure makes the machine unhealthy. Otherwise it is only told.";
+    };
+    timeout = mkOption {
+      type = shared.span;
+      default = "10s";
+      example = "1min";
+      description = "After this long it counts as failed.";
+    };
+  };
+in
+{
+  options.services.cairn = {
+    preSwitch = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        example = false;
+        description = ''
+          Whether a restore point is taken before the system is switched, by
+          `nixos-rebuild` or any other tool. `NIXOS_NO_CHECK=1` skips it, as it
+          does every check before a switch; cairn notices that afterwards.
+        '';
+      };
+      required = mkOption {
+        type = types.bool;
+        default = false;
+        example = true;
+        description = "Whether a switch is refused when no restore point could be taken.";
+      };
+      timeout = mkOption {
+        type = shared.span;
+        default = "2min";
+        example = "30s";
+        description = ''
+          How long the switch waits for the point. After that it goes on without
+          one, or is refused if a point is required.
+        '';
+      };
+    };
+
+    gate = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        example = false;
+        description = "Whether the system is judged after a switch.";
+      };
+      window = mkOption {
+        type = shared.span;
+        default = "30s";
+        example = "2min";
+        description = "How long after a switch the system is watched before it is called good.";
+      };
+      confirmTimeout = mkOption {
+        type = types.nullOr shared.span;
+        default = null;
+        example = "5min";
+        description = ''
+          Go back unless you run `cairn confirm` within this time after the
+          switch: for machines that you could lock yourself out of. `null` needs
+          no such word.
+        '';
+      };
+      rollback = mkOption {
+        type = types.bool;
+        default = cfg.preSwitch.enable;
+        defaultText = lib.literalExpression "config.services.cairn.preSwitch.enable";
+        example = false;
+        description = ''
+          Whether a bad switch is taken back: to the restore point before it.
+          Otherwise it is only told.
+        '';
+      };
+    };
+
+    bootGate = {
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+        example = true;
+        description = ''
+          Whether the system is judged after a boot. With systemd-boot, entries
+          get a boot counter where the release of NixOS knows of it
+          ({option}`boot.loader.systemd-boot.bootCounting`, from 26.11), and a boot
+          that is judged bad counts as failed, so that the boot loader itself
+          falls back to another entry.
+        '';
+      };
+      attempts = mkOption {
+        type = types.ints.positive;
+        default = 3;
+        example = 2;
+        description = "How many boots of a system may fail before another takes its place.";
+      };
+    };
+
+    health.checks = mkOption {
+      type = types.attrsOf (types.submodule check);
+      default = { };
+      example = lib.literalExpression ''
+        {
+          network.command = [ (lib.getExe' pkgs.iputils "ping") "-c1" "-W2" "192.0.2.1" ];
+          shop.command = [ (lib.getExe pkgs.curl) "--fail" "--silent" "http://localhost:8080/" ];
+        }
+      '';
+      description = ''
+        Commands that tell whether the machine does its work, by name. The gates
+        run them, beside looking for units that failed.
+      '';
+    };
+  };
+}

@@ -1,0 +1,237 @@
+//! After a boot: end what the last one left open, notice that the boot loader
+//! fell back, take the points that are taken at boot, judge the system.
+
+use super::create::{self, Created, Request};
+use super::gate::{self, Wellness};
+use super::restore::{self, Goal};
+use super::undo::{self, Way};
+use super::{Engine, EngineError};
+use crate::nix::store_path::StorePath;
+use crate::point::document::{System, Trigger};
+use crate::point::policy::When;
+use crate::point::switch::{Action, Done, Outcome, Reached, Switch, VERSION, Verdict};
+use crate::system::journal::{Activation, Scope};
+use crate::system::{attempts, journal, known_good, loader, pointers, switches};
+
+/// What looking after a boot came to.
+#[derive(Debug, Default)]
+pub struct Booted {
+    /// Switches that the last boot left open.
+    pub ended: Vec<Switch>,
+    /// The fall back of the boot loader, if it did.
+    pub fell_back: Option<Switch>,
+    /// The point taken at boot, if the policy has one taken.
+    pub created: Option<Created>,
+    /// The verdict, when boots are judged.
+    pub verdict: Option<Verdict>,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// What was done about it.
+    pub done: Option<Done>,
+}
+
+/// Looks after a boot. `say` is told each step, in one line.
+///
+/// # Errors
+/// When records or points cannot be read or written.
+pub fn boot(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Booted, EngineError> {
+    let mut booted = Booted {
+        ended: end_open(engine)?,
+        ..Booted::default()
+    };
+    for switch in &booted.ended {
+        say(&format!(
+            "the machine went down while {} to {} was watched",
+            switch.action.as_str(),
+            switch.to.name()
+        ));
+    }
+    if journal::unfinished(engine.layout)?.is_some_and(|entry| entry.verb == gate::VERB) {
+        say("going on with a rollback that was cut off");
+        undo::end(engine, Way::Resume)?;
+    }
+    booted.fell_back = fall_back(engine, say)?;
+    if let Some(running) = pointers::current(engine.layout) {
+        switches::know(engine.layout, &running)?;
+    }
+    let mut at_boot = engine
+        .policy
+        .points
+        .values()
+        .filter(|p| p.trigger == When::Boot)
+        .peekable();
+    if at_boot.peek().is_some() {
+        let reason = at_boot.find_map(|p| p.reason.clone());
+        let mut request = Request::manual(reason.unwrap_or_else(|| "at boot".to_owned()));
+        request.trigger = Trigger::Boot;
+        booted.created = Some(create::create(engine, &request)?);
+    }
+    if engine.policy.boot_gate.enable {
+        judge(engine, &mut booted, say)?;
+    }
+    Ok(booted)
+}
+
+/// Ends the records of an earlier boot that nobody ended.
+fn end_open(engine: &Engine<'_>) -> Result<Vec<Switch>, EngineError> {
+    let boot = switches::boot_id();
+    let (records, _) = switches::read(engine.layout)?;
+    let mut ended = Vec::new();
+    for mut switch in records {
+        if !switch.is_pending() || switch.boot == boot {
+            continue;
+        }
+        switch.result = Some(Outcome {
+            at: engine.clock.now(),
+            reached: Reached::CutOff,
+            exit: None,
+            verdict: Verdict::None,
+            reasons: vec!["the machine went down before it was judged".to_owned()],
+            done: Done::Nothing,
+            trouble: None,
+            undo: None,
+        });
+        switches::store(engine.layout, &switch)?;
+        ended.push(switch);
+    }
+    Ok(ended)
+}
+
+/// The boot loader gave the profile's system up and started another: the
+/// profile follows, so that the next boot and the next switch agree with it.
+///
+/// Another entry that a person chose in the menu is left alone: only the count
+/// of tries in the entry's name tells the two apart.
+fn fall_back(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Option<Switch>, EngineError> {
+    let system = pointers::observe(engine.layout, engine.profile, None)?.system;
+    let (Some(profile), Some(booted)) = (
+        system.profile.as_ref().map(|p| p.toplevel.clone()),
+        system.booted.clone(),
+    ) else {
+        return Ok(None);
+    };
+    if profile == booted || !loader::gave_up(engine.layout, &profile) {
+        return Ok(None);
+    }
+    say(&format!(
+        "{} did not boot: the boot loader fell back to {}",
+        profile.name(),
+        booted.name()
+    ));
+    let now = engine.clock.now();
+    let mut outcome = Outcome {
+        at: now,
+        reached: Reached::Switched,
+        exit: None,
+        verdict: Verdict::Bad,
+        reasons: vec!["it did not boot, and the boot loader fell back".to_owned()],
+        done: Done::Nothing,
+        trouble: None,
+        undo: None,
+    };
+    if engine.policy.gate.rollback {
+        let scope = Scope {
+            generation: true,
+            activation: Activation::Boot,
+            ..Scope::default()
+        };
+        match go_to(engine, booted.clone(), &scope) {
+            Ok(restored) => {
+                outcome.done = Done::Repaired;
+                outcome.undo = Some(restored.undo.id);
+            }
+            Err(error) => {
+                outcome.done = Done::Stuck;
+                outcome.trouble = Some(error.to_string());
+            }
+        }
+    }
+    let record = Switch {
+        version: VERSION,
+        id: engine.clock.new_id(now),
+        started: now,
+        action: Action::Boot,
+        to: profile,
+        before: System {
+            current: Some(booted),
+            ..System::default()
+        },
+        point: None,
+        no_point: Some("it was found after the boot".to_owned()),
+        ailing: Vec::new(),
+        boot: switches::boot_id(),
+        unit: None,
+        result: Some(outcome),
+    };
+    switches::store(engine.layout, &record)?;
+    Ok(Some(record))
+}
+
+/// Watches the booted system; goes to the last known-good one after as many
+/// bad boots as the policy has, at most once per boot.
+fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result<(), EngineError> {
+    let Some(running) = pointers::current(engine.layout) else {
+        return Ok(());
+    };
+    let bad = match gate::well(engine, &[], &|| Ok(false))? {
+        Wellness::Overtaken => return Ok(()),
+        Wellness::Judged { bad, notes } => {
+            booted.reasons = bad.iter().chain(&notes).cloned().collect();
+            bad
+        }
+    };
+    for reason in &booted.reasons {
+        say(reason);
+    }
+    if bad.is_empty() {
+        booted.verdict = Some(Verdict::Good);
+        attempts::clear(engine.layout)?;
+        known_good::mark(engine.layout, &running)?;
+        return Ok(());
+    }
+    booted.verdict = Some(Verdict::Bad);
+    let failed = attempts::count(engine.layout, &running, &switches::boot_id())?;
+    let allowed = engine.policy.boot_gate.attempts;
+    if failed < allowed {
+        say(&format!(
+            "{} boots of {allowed} failed; after the last one the known-good system takes its place",
+            failed
+        ));
+        booted.done = Some(Done::Nothing);
+        return Ok(());
+    }
+    let good = known_good::newest_first(engine.layout)?
+        .into_iter()
+        .find(|path| *path != running);
+    let Some(good) = good.filter(|_| engine.policy.gate.rollback) else {
+        say("there is no known-good system to go to: cairn generations list");
+        booted.done = Some(Done::Stuck);
+        return Ok(());
+    };
+    say(&format!("going to the known-good {}", good.name()));
+    let scope = Scope {
+        generation: true,
+        ..Scope::default()
+    };
+    booted.done = Some(match go_to(engine, good, &scope) {
+        Ok(_) => Done::WentBack,
+        Err(error) => {
+            say(&error.to_string());
+            Done::Stuck
+        }
+    });
+    Ok(())
+}
+
+fn go_to(
+    engine: &Engine<'_>,
+    toplevel: StorePath,
+    scope: &Scope,
+) -> Result<restore::Restored, EngineError> {
+    let plan = restore::plan_goal(engine, Goal::Toplevel(toplevel), scope)?;
+    if plan.is_empty() {
+        let done = "everything already points there".to_owned();
+        return Err(EngineError::NoWay(done));
+    }
+    restore::execute(engine, plan, gate::VERB)
+}

@@ -1,0 +1,174 @@
+//! What came of a switch, and what to do about it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::nix::store_path::StorePath;
+use crate::point::document::System;
+use crate::point::switch::{Action, Reached, Switch, Verdict};
+
+/// The machine after a switch let go of its lock.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The pointers.
+    pub system: System,
+    /// Whether `/run/nixos` still lists units to start: a switch was killed.
+    pub lists_left: bool,
+    /// The exit code, where systemd told it.
+    pub exit: Option<i32>,
+    /// Whether the two systems have different init interfaces.
+    pub init_differs: bool,
+}
+
+/// How far the switch came.
+///
+/// The pointers tell it: `switch-to-configuration` relinks
+/// `/run/current-system` only after its checks, the boot loader and the init
+/// interface passed. The exit code settles what they leave open.
+pub fn reached(switch: &Switch, seen: &Seen) -> Reached {
+    let runs = |path: &StorePath| seen.system.current.as_ref() == Some(path);
+    let profile_runs = seen.system.profile.as_ref().map(|p| &p.toplevel) == Some(&switch.to);
+    let was = switch.before.current.as_ref();
+    if switch.action == Action::Boot {
+        return match seen.exit {
+            Some(0) => Reached::Switched,
+            Some(_) => Reached::Refused,
+            // The loader tells it where it can be read, else the profile.
+            None => match &seen.system.loader_default {
+                Some(default) if *default == switch.to => Reached::Switched,
+                Some(_) => Reached::Refused,
+                None if profile_runs => Reached::Switched,
+                None => Reached::Refused,
+            },
+        };
+    }
+    if seen.lists_left && !matches!(seen.exit, Some(0..=4)) {
+        return Reached::Interrupted;
+    }
+    match seen.exit {
+        Some(100) => return Reached::NeedsReboot,
+        Some(0 | 2 | 4) if runs(&switch.to) => return Reached::Switched,
+        Some(code) if code > 128 => return Reached::Interrupted,
+        _ => {}
+    }
+    if runs(&switch.to) && was != Some(&switch.to) {
+        // It runs; if the bus died under it, the units may not.
+        return if seen.exit == Some(1) {
+            Reached::Interrupted
+        } else {
+            Reached::Switched
+        };
+    }
+    if seen.system.current.as_ref() != was {
+        return Reached::Superseded;
+    }
+    if was == Some(&switch.to) {
+        // The same system again: the pointers cannot tell.
+        return match seen.exit {
+            Some(1) => Reached::Refused,
+            _ => Reached::Switched,
+        };
+    }
+    if seen.init_differs {
+        return Reached::NeedsReboot;
+    }
+    Reached::Refused
+}
+
+/// Units that are not well now and were before the switch.
+pub fn blame(before: &[String], after: &[String]) -> Vec<String> {
+    let before: BTreeSet<&String> = before.iter().collect();
+    let mut new: Vec<String> = after
+        .iter()
+        .filter(|unit| !before.contains(unit))
+        .cloned()
+        .collect();
+    new.sort();
+    new.dedup();
+    new
+}
+
+/// What to do about a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing.
+    Leave,
+    /// Put the profile and the boot loader back; the running system is right.
+    Repair,
+    /// Make the system of before run again, and boot.
+    GoBack,
+}
+
+/// What there is to decide on.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The switch.
+    pub switch: &'a Switch,
+    /// How far it came.
+    pub reached: Reached,
+    /// What the gate says of the system.
+    pub verdict: Verdict,
+    /// Whether the boot default or the profile is not what it was before.
+    pub default_moved: bool,
+    /// Whether the system of before failed a gate itself.
+    pub before_is_bad: bool,
+}
+
+/// What to do, and why not more.
+pub fn decide(case: Case<'_>) -> (Decision, Option<&'static str>) {
+    let Case {
+        switch,
+        reached,
+        verdict,
+        default_moved,
+        before_is_bad,
+    } = case;
+    let same = switch.before.current.as_ref() == Some(&switch.to);
+    let wanted = match (reached, verdict) {
+        (Reached::Refused, _) if default_moved => Decision::Repair,
+        (Reached::Interrupted, _) | (Reached::Switched, Verdict::Bad) => Decision::GoBack,
+        _ => Decision::Leave,
+    };
+    match wanted {
+        Decision::GoBack if same && reached == Reached::Switched => (
+            Decision::Leave,
+            Some("the system before was the same one: there is nothing to go back to"),
+        ),
+        Decision::GoBack if before_is_bad && !same => (
+            Decision::Leave,
+            Some("the system before failed its gate too: going back would not help"),
+        ),
+        Decision::GoBack if switch.before.current.is_none() => {
+            (Decision::Leave, Some("no system ran before"))
+        }
+        other => (other, None),
+    }
+}
+
+/// How long a restore point counts for the next action on the same system:
+/// deployers call `test` and then `boot` for one change.
+const ONE_CHANGE: Duration = Duration::from_secs(15 * 60);
+
+/// Whether `action` on `to` goes on with what `last` began, so that the point
+/// taken for that holds what was there before.
+pub fn continues(
+    last: &Switch,
+    to: &StorePath,
+    action: Action,
+    running: Option<&StorePath>,
+    now: DateTime<Utc>,
+) -> bool {
+    let age = (now - last.started).to_std();
+    last.to == *to
+        && last.action != action
+        && last.point.is_some()
+        && last.stands()
+        && (running == Some(to) || running == last.before.current.as_ref())
+        && age.is_ok_and(|age| age <= ONE_CHANGE)
+}
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

@@ -1,0 +1,195 @@
+//! The record of one switch: what there was before, what came of it, what was
+//! done about it.
+//!
+//! The hook before the switch writes it, the watcher ends it. A switch that no
+//! hook saw gets one afterwards, without a restore point.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::PointId;
+use super::document::System;
+use crate::nix::store_path::StorePath;
+
+/// The version of the record this build reads and writes.
+pub const VERSION: u32 = 1;
+
+/// One switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Switch {
+    /// Format version.
+    pub version: u32,
+    /// Its id; ids sort by time.
+    pub id: PointId,
+    /// When the hook ran, or the switch was noticed (UTC).
+    pub started: DateTime<Utc>,
+    /// `NIXOS_ACTION`: switch, boot or test; `unknown` for one only noticed.
+    pub action: Action,
+    /// The system switched to.
+    pub to: StorePath,
+    /// The pointers before: profile, running, booted, loader default. The
+    /// profile may have moved already.
+    pub before: System,
+    /// The restore point that holds what was there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub point: Option<PointId>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_point: Option<String>,
+    /// Units that were not well before: they count against no switch.
+    #[serde(default)]
+    pub ailing: Vec<String>,
+    /// The boot it happened in (`/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+    /// The transient unit the switch runs in, and its invocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Invocation>,
+    /// What came of it; absent while it is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Outcome>,
+}
+
+/// One run of a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// Its name.
+    pub name: String,
+    /// systemd's id of the run.
+    pub id: String,
+}
+
+/// What `switch-to-configuration` was asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Now, and at every boot.
+    Switch,
+    /// From the next boot on.
+    Boot,
+    /// Now, not at boot.
+    Test,
+    /// Nobody saw it being asked for.
+    Unknown,
+}
+
+impl Action {
+    /// The action a hook was called with; `None` for those that change
+    /// nothing, such as `check` and `dry-activate`.
+    pub fn of_hook(text: &str) -> Option<Self> {
+        match text {
+            "switch" => Some(Self::Switch),
+            "boot" => Some(Self::Boot),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// As `NIXOS_ACTION` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Boot => "boot",
+            Self::Test => "test",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether it changes the running system.
+    pub fn runs(self) -> bool {
+        self != Self::Boot
+    }
+}
+
+/// How a switch ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// When (UTC).
+    pub at: DateTime<Utc>,
+    /// How far it came.
+    pub reached: Reached,
+    /// The exit code of `switch-to-configuration`, where systemd told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// What the gate says of the system.
+    pub verdict: Verdict,
+    /// Why, one line each.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// What was done about it.
+    pub done: Done,
+    /// How that went, when it did not go well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// The restore point that undoes what was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<PointId>,
+}
+
+/// How far a switch came, seen when it let go of its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reached {
+    /// The system runs, or with `boot`: is the boot default.
+    Switched,
+    /// The running system is untouched: a check or the boot loader failed.
+    Refused,
+    /// The boot default changed, the running system waits for a reboot: the
+    /// init interface differs.
+    NeedsReboot,
+    /// It was killed in the middle.
+    Interrupted,
+    /// Another switch took its place.
+    Superseded,
+    /// The machine went down before anybody could look.
+    CutOff,
+}
+
+/// What the gate says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It passed.
+    Good,
+    /// It broke something.
+    Bad,
+    /// Nobody judged it.
+    None,
+}
+
+/// What was done about a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Done {
+    /// Nothing: all is well, or nothing may be done.
+    Nothing,
+    /// The profile and the boot loader are back where they were.
+    Repaired,
+    /// The system is back where it was.
+    WentBack,
+    /// The profile and the loader are back; the running system needs a reboot.
+    WentBackAtBoot,
+    /// Going back was tried and did not work.
+    Stuck,
+}
+
+impl Switch {
+    /// Whether it is still under way or being judged.
+    pub fn is_pending(&self) -> bool {
+        self.result.is_none()
+    }
+
+    /// What the gate says, as far as it has.
+    pub fn verdict(&self) -> Verdict {
+        self.result.as_ref().map_or(Verdict::None, |r| r.verdict)
+    }
+
+    /// Whether this switch left `to` behind as the running system's successor
+    /// and nothing took it back.
+    pub fn stands(&self) -> bool {
+        self.result.as_ref().is_none_or(|r| {
+            r.reached == Reached::Switched && r.done == Done::Nothing && r.verdict != Verdict::Bad
+        })
+    }
+}

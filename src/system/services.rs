@@ -1,0 +1,250 @@
+//! Units of systemd: which run, stopping them, starting them again.
+
+use std::path::Path;
+
+use super::run::{Call, RunError, Runner};
+use super::{Layout, fault};
+
+/// What systemd says of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Whether there is such a unit.
+    pub known: bool,
+    /// Its `ActiveState`.
+    pub state: String,
+}
+
+impl Unit {
+    /// Whether it runs, or is about to.
+    pub fn runs(&self) -> bool {
+        matches!(
+            self.state.as_str(),
+            "active" | "activating" | "reloading" | "refreshing"
+        )
+    }
+}
+
+/// Why units are not as they were to be.
+#[derive(Debug, thiserror::Error)]
+pub enum UnitError {
+    /// `systemctl` could not be run, or said no.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// It said yes, and the unit says no.
+    #[error("{unit} is {state} after it was to {verb}")]
+    State {
+        /// The unit.
+        unit: String,
+        /// Its `ActiveState`.
+        state: String,
+        /// `stop` or `start`.
+        verb: &'static str,
+    },
+}
+
+/// Whether there is a systemd that runs the units of this root.
+pub fn present(layout: &Layout) -> bool {
+    (layout.is_live() && Path::new("/run/systemd/system").is_dir()) || fault::pretends_systemd()
+}
+
+/// What systemd says of a unit.
+///
+/// # Errors
+/// When `systemctl` cannot be run or fails.
+pub fn look(runner: &dyn Runner, unit: &str) -> Result<Unit, UnitError> {
+    let call = Call::new("systemctl")
+        .args(["show", "--property=LoadState,ActiveState", "--"])
+        .arg(unit);
+    let told = runner.check(&call)?.stdout;
+    let told = String::from_utf8_lossy(&told);
+    let value = |name: &str| {
+        told.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    Ok(Unit {
+        known: value("LoadState") != "not-found",
+        state: value("ActiveState"),
+    })
+}
+
+/// Those of `units` that run.
+///
+/// # Errors
+/// As [`look`].
+pub fn running(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitError> {
+    let mut running = Vec::new();
+    for unit in units {
+        if look(runner, unit)?.runs() && !running.contains(unit) {
+            running.push(unit.clone());
+        }
+    }
+    Ok(running)
+}
+
+/// Stops units, in one transaction, and sees that they are.
+///
+/// # Errors
+/// When one still runs.
+pub fn stop(runner: &dyn Runner, units: &[String]) -> Result<(), UnitError> {
+    if units.is_empty() {
+        return Ok(());
+    }
+    runner.check(&Call::new("systemctl").args(["stop", "--"]).args(units))?;
+    for unit in units {
+        let state = look(runner, unit)?.state;
+        if !matches!(state.as_str(), "inactive" | "failed") {
+            let (unit, verb) = (unit.clone(), "stop");
+            return Err(UnitError::State { unit, state, verb });
+        }
+    }
+    Ok(())
+}
+
+/// Starts units, in one transaction, and sees that none failed; gives those
+/// that are no longer there, as after a switch to a system without them.
+///
+/// # Errors
+/// When one does not start.
+pub fn start(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitError> {
+    let (mut there, mut gone) = (Vec::new(), Vec::new());
+    for unit in units {
+        let known = look(runner, unit)?.known;
+        if known { &mut there } else { &mut gone }.push(unit.clone());
+    }
+    if there.is_empty() {
+        return Ok(gone);
+    }
+    runner.check(&Call::new("systemctl").args(["start", "--"]).args(&there))?;
+    for unit in &there {
+        let state = look(runner, unit)?.state;
+        if state == "failed" {
+            let (unit, verb) = (unit.clone(), "start");
+            return Err(UnitError::State { unit, state, verb });
+        }
+    }
+    Ok(gone)
+}
+
+/// A systemd of a few lines, for tests.
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use super::super::run::{Call, Ended, RunError, Runner};
+
+    /// Units with their states, and every line that was run.
+    #[derive(Debug, Default)]
+    pub(crate) struct Systemd {
+        pub(crate) units: Mutex<BTreeMap<String, String>>,
+        pub(crate) lines: Mutex<Vec<String>>,
+        /// Lines that fail.
+        pub(crate) broken: Vec<&'static str>,
+    }
+
+    impl Systemd {
+        pub(crate) fn with(units: &[(&str, &str)]) -> Self {
+            let units = units.iter().map(|(n, s)| ((*n).into(), (*s).into()));
+            Self {
+                units: Mutex::new(units.collect()),
+                ..Self::default()
+            }
+        }
+
+        /// What was run, but for questions.
+        pub(crate) fn done(&self) -> Vec<String> {
+            let mut lines = self.lines.lock().unwrap().clone();
+            lines.retain(|l| !l.starts_with("systemctl show"));
+            lines
+        }
+    }
+
+    impl Runner for Systemd {
+        fn run(&self, call: &Call) -> Result<Ended, RunError> {
+            let line = call.line();
+            self.lines.lock().unwrap().push(line.clone());
+            let mut ended = Ended::default();
+            if self.broken.contains(&&*line) {
+                ended.code = 1;
+                return Ok(ended);
+            }
+            let mut units = self.units.lock().unwrap();
+            let words: Vec<&str> = line.split(' ').collect();
+            let set = |units: &mut BTreeMap<String, String>, to: &str| {
+                for word in &words[3..] {
+                    units.insert((*word).to_owned(), to.to_owned());
+                }
+            };
+            match words[..2] {
+                ["systemctl", "show"] => {
+                    let unit = words[words.len() - 1];
+                    let told = match units.get(unit) {
+                        Some(state) => format!("LoadState=loaded\nActiveState={state}\n"),
+                        None => "LoadState=not-found\nActiveState=inactive\n".to_owned(),
+                    };
+                    ended.stdout = told.into_bytes();
+                }
+                ["systemctl", "stop"] => set(&mut units, "inactive"),
+                ["systemctl", "start"] => set(&mut units, "active"),
+                _ => {}
+            }
+            Ok(ended)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fake::Systemd;
+    use super::*;
+
+    fn names(units: &[&str]) -> Vec<String> {
+        units.iter().map(|u| (*u).to_owned()).collect()
+    }
+
+    #[test]
+    fn only_what_runs_is_stopped_and_only_what_is_there_started() {
+        let systemd = Systemd::with(&[("a.service", "active"), ("b.service", "inactive")]);
+        let all = names(&["a.service", "b.service", "c.service", "a.service"]);
+        let ran = running(&systemd, &all).unwrap();
+        assert_eq!(ran, ["a.service"]);
+        stop(&systemd, &ran).unwrap();
+        assert!(!look(&systemd, "a.service").unwrap().runs());
+        let gone = start(&systemd, &names(&["a.service", "c.service"])).unwrap();
+        assert_eq!(gone, ["c.service"]);
+        assert_eq!(
+            systemd.done(),
+            [
+                "systemctl stop -- a.service",
+                "systemctl start -- a.service"
+            ]
+        );
+        assert!(start(&systemd, &[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_unit_that_does_not_stop_or_start_is_an_error() {
+        let mut systemd = Systemd::with(&[("a.service", "active")]);
+        systemd.broken = vec!["systemctl stop -- a.service"];
+        let error = stop(&systemd, &names(&["a.service"])).unwrap_err();
+        assert!(error.to_string().contains("systemctl stop"), "{error}");
+
+        struct Stubborn;
+        impl Runner for Stubborn {
+            fn run(&self, _: &Call) -> Result<super::super::run::Ended, RunError> {
+                Ok(super::super::run::Ended {
+                    stdout: b"LoadState=loaded\nActiveState=failed\n".to_vec(),
+                    ..Default::default()
+                })
+            }
+        }
+        let error = start(&Stubborn, &names(&["a.service"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a.service is failed after it was to start"
+        );
+    }
+}

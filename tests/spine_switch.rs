@@ -1,0 +1,307 @@
+//! The hook before a switch, the watcher after it, and their history, on a
+//! machine whose systemd is a script that says what it is told to.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+use support::{Machine, Run, System};
+
+/// A machine with a stand-in for systemd: `systemctl` lists the units named in
+/// `units.json`, `systemd-run` notes its call.
+struct Switching(Machine);
+
+impl Switching {
+    fn new(policy: &str) -> Option<Self> {
+        let machine = Switching(Machine::new()?);
+        for (name, text) in [
+            ("systemctl", "cat \"$UNITS\"\n"),
+            ("systemd-run", "printf '%s\\n' \"$*\" >> \"$UNITS.run\"\n"),
+            ("journalctl", "exit 0\n"),
+        ] {
+            let path = machine.0.home().join(name);
+            fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::write(machine.0.home().join("policy.json"), policy).unwrap();
+        machine.units("[]");
+        Some(machine)
+    }
+
+    fn units(&self, json: &str) {
+        fs::write(self.0.home().join("units.json"), json).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let home = self.0.home();
+        let path = format!("{}:{}", home.display(), std::env::var("PATH").unwrap());
+        let mut command = self.0.command(args);
+        command
+            .env("PATH", path)
+            .env("UNITS", home.join("units.json"))
+            .env("CAIRN_POLICY", home.join("policy.json"));
+        command.output().unwrap().into()
+    }
+
+    /// The hook of a switch to `system`, whose profile has moved already.
+    fn hook(&self, system: System, action: &str) -> Run {
+        self.run(&["hook", "pre-switch", self.0.path(system), action])
+    }
+
+    /// The records, newest first.
+    fn history(&self) -> Vec<Value> {
+        let told = self.run(&["--json", "history"]).ends(0).json();
+        told["history"]["items"].as_array().unwrap().clone()
+    }
+
+    fn watch(&self, code: i32) -> Value {
+        let id = self.history()[0]["id"].as_str().unwrap().to_owned();
+        self.run(&["hook", "watch", &id]).ends(code);
+        self.history()[0].clone()
+    }
+}
+
+const POLICY: &str = r#"{"gate": {"window": "50ms"}}"#;
+
+#[test]
+fn a_good_switch_has_a_point_before_and_is_known_good_after() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    m.0.set(System::Three);
+    let run = m.hook(System::Three, "switch").ends(0);
+    assert!(run.err.contains("restore point"), "{}", run.err);
+    assert_eq!(run.out, "");
+    let ids = m.0.ids();
+    assert_eq!(ids.len(), 1);
+    let point = m.0.document(&ids[0]);
+    assert_eq!(point["trigger"], "pre-switch");
+    assert_eq!(
+        point["system"]["incoming"]["toplevel"],
+        m.0.path(System::Three)
+    );
+    assert_eq!(point["system"]["current"], m.0.path(System::Two));
+    let started = fs::read_to_string(m.0.home().join("units.json.run")).unwrap();
+    assert!(
+        started.contains("--no-block") && started.contains("hook watch"),
+        "{started}"
+    );
+
+    m.0.run_system(System::Three);
+    let record = m.watch(0);
+    let result = &record["result"];
+    assert_eq!(
+        (&result["reached"], &result["verdict"]),
+        (&"switched".into(), &"good".into())
+    );
+    assert_eq!(result["done"], "nothing");
+    // The next point of this system knows that it is good.
+    let next = m.0.create("next");
+    assert_eq!(m.0.document(&next)["knownGood"], true);
+    let good = m.0.json(&["show", "latest-good"]);
+    assert_eq!(good["point"]["id"], next);
+}
+
+#[test]
+fn what_changes_nothing_takes_no_point() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    for action in ["check", "dry-activate", "anything"] {
+        let run = m.hook(System::Three, action).ends(0);
+        assert_eq!((run.out.as_str(), run.err.as_str()), ("", ""));
+    }
+    // An installer: nothing runs yet.
+    fs::remove_file(m.0.root().join("run/current-system")).unwrap();
+    let run = m.hook(System::Three, "boot").ends(0);
+    assert_eq!((run.out.as_str(), run.err.as_str()), ("", ""));
+    assert!(m.0.ids().is_empty() && m.history().is_empty());
+}
+
+#[test]
+fn test_and_then_boot_of_one_system_share_a_point() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    m.hook(System::Three, "test").ends(0);
+    m.0.run_system(System::Three);
+    m.watch(0);
+    m.0.set(System::Three);
+    let run = m.hook(System::Three, "boot").ends(0);
+    assert!(run.err.contains("for this change"), "{}", run.err);
+    assert_eq!(m.0.ids().len(), 1);
+    let history = m.history();
+    assert_eq!(history.len(), 2);
+    assert_eq!(history[0]["point"], history[1]["point"]);
+    // Another system is another change.
+    m.0.set(System::One);
+    m.hook(System::One, "switch").ends(0);
+    assert_eq!(m.0.ids().len(), 2);
+}
+
+#[test]
+fn a_unit_that_the_switch_broke_takes_it_back_and_one_broken_before_does_not() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    let before = m.0.profile();
+    let old = r#"{"unit":"old.service","active":"failed"}"#;
+    m.units(&format!("[{old}]"));
+    m.0.set(System::Three);
+    m.hook(System::Three, "switch").ends(0);
+    m.0.run_system(System::Three);
+    assert_eq!(m.watch(0)["result"]["verdict"], "good");
+
+    m.0.run_system(System::Two);
+    m.0.nix_env(&["--switch-generation", "2"]);
+    assert_eq!(m.0.profile(), before);
+    m.0.nix_env(&["--switch-generation", "3"]);
+    m.hook(System::Three, "switch").ends(0);
+    m.0.run_system(System::Three);
+    m.units(&format!(
+        r#"[{old},{{"unit":"new.service","active":"failed"}}]"#
+    ));
+    let record = m.watch(21);
+    let result = &record["result"];
+    assert_eq!(
+        (&result["verdict"], &result["done"]),
+        (&"bad".into(), &"went-back".into())
+    );
+    assert_eq!(result["reasons"], serde_json::json!(["new.service failed"]));
+    assert_eq!(m.0.profile(), before);
+    assert!(result["undo"].is_string());
+    let told = m.run(&["history"]).ends(0).out;
+    assert!(
+        told.contains("new.service failed") && told.contains("went back"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_switch_that_was_refused_has_its_profile_put_back() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    let before = m.0.profile();
+    m.0.set(System::Three);
+    m.hook(System::Three, "switch").ends(0);
+    let record = m.watch(21);
+    let result = &record["result"];
+    assert_eq!(
+        (&result["reached"], &result["done"]),
+        (&"refused".into(), &"repaired".into())
+    );
+    assert_eq!(m.0.profile(), before);
+}
+
+#[test]
+fn a_required_check_decides_and_a_wanted_one_only_tells() {
+    let policy = |required: bool| {
+        format!(
+            r#"{{"gate": {{"window": "50ms"}}, "health": {{"checks": {{"web": {{
+                "command": ["sh", "-c", "exit 3"], "required": {required}}}}}}}}}"#
+        )
+    };
+    for (required, code, verdict) in [(false, 0, "good"), (true, 21, "bad")] {
+        let Some(m) = Switching::new(&policy(required)) else {
+            return;
+        };
+        m.0.set(System::Three);
+        m.hook(System::Three, "switch").ends(0);
+        m.0.run_system(System::Three);
+        let record = m.watch(code);
+        assert_eq!(record["result"]["verdict"], verdict);
+        let reasons = record["result"]["reasons"].to_string();
+        assert!(
+            reasons.contains("check web failed: exit code 3"),
+            "{reasons}"
+        );
+    }
+}
+
+#[test]
+fn a_point_that_cannot_be_taken_stops_only_who_requires_it() {
+    for (required, code) in [(false, 0), (true, 1)] {
+        let policy =
+            format!(r#"{{"gate": {{"window": "50ms"}}, "preSwitch": {{"required": {required}}}}}"#);
+        let Some(m) = Switching::new(&policy) else {
+            return;
+        };
+        m.0.create("the vault is made");
+        fs::rename(m.0.state().join("vault"), m.0.state().join("elsewhere")).unwrap();
+        fs::write(m.0.state().join("vault"), "no vault").unwrap();
+        m.0.set(System::Three);
+        let run = m.hook(System::Three, "switch").ends(code);
+        assert!(
+            run.err.contains("no restore point was taken"),
+            "{}",
+            run.err
+        );
+        // It is watched all the same.
+        let record = &m.history()[0];
+        assert!(
+            record["noPoint"].is_string() && record["point"].is_null(),
+            "{record}"
+        );
+        assert!(m.0.home().join("units.json.run").exists());
+    }
+}
+
+#[test]
+fn a_switch_behind_our_back_is_noticed_once() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    // The first look only learns what runs.
+    m.run(&["hook", "switched"]).ends(0);
+    assert!(m.history().is_empty());
+    m.0.run_system(System::Three);
+    let run = m.run(&["hook", "switched"]).ends(0);
+    assert!(
+        run.err.contains("no restore point was taken before"),
+        "{}",
+        run.err
+    );
+    assert_eq!(m.run(&["hook", "switched"]).ends(0).err, "");
+    let history = m.history();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0]["to"], m.0.path(System::Three));
+    assert_eq!(history[0]["before"]["current"], m.0.path(System::Two));
+    assert!(history[0]["point"].is_null());
+}
+
+#[test]
+fn what_a_power_cut_left_open_is_ended_at_boot() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    m.0.set(System::Three);
+    m.hook(System::Three, "switch").ends(0);
+    let id = m.history()[0]["id"].as_str().unwrap().to_owned();
+    let path = m.0.state().join("switches").join(format!("{id}.json"));
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["boot"] = "the boot before".into();
+    fs::write(&path, record.to_string()).unwrap();
+    let run = m.run(&["hook", "boot"]).ends(0);
+    assert!(run.err.contains("went down"), "{}", run.err);
+    assert_eq!(m.history()[0]["result"]["reached"], "cut-off");
+    assert_eq!(m.run(&["hook", "boot"]).ends(0).err, "");
+}
+
+#[test]
+fn a_damaged_record_hides_no_other() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    m.0.set(System::Three);
+    m.hook(System::Three, "switch").ends(0);
+    let bad = "0199d1a0-0000-7000-8000-000000000001.json";
+    fs::write(m.0.state().join("switches").join(bad), "{").unwrap();
+    let told = m.run(&["--json", "history"]).ends(3).json();
+    assert_eq!(told["history"]["items"].as_array().unwrap().len(), 1);
+    assert_eq!(told["history"]["damaged"].as_array().unwrap().len(), 1);
+}
