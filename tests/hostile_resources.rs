@@ -91,6 +91,43 @@ fn a_full_target_stops_a_restore_before_it_changes_anything() {
     assert_eq!(fs::read(etc.join("small")).unwrap(), b"one");
 }
 
+/// State that has no room is not begun with: no unit is stopped for it, and
+/// no point is taken.
+#[test]
+fn state_without_room_is_refused_before_anything_is_stopped() {
+    const NAME: &str = "state_without_room_is_refused_before_anything_is_stopped";
+    if !namespaces(NAME) {
+        return;
+    }
+    let machine = Machine::plain();
+    let policy = machine.root.join("etc/cairn/policy.json");
+    fs::create_dir_all(policy.parent().unwrap()).unwrap();
+    let text = r#"{ "state": { "app": { "paths": ["/srv/app"] } } }"#;
+    fs::write(&policy, text).unwrap();
+    fs::create_dir_all(machine.root.join("srv/app")).unwrap();
+    fs::write(machine.root.join("srv/app/large"), noise(2 << 20, 1)).unwrap();
+    let one = machine.create("one");
+    fs::write(machine.root.join("srv/app/large"), "two").unwrap();
+    let script = r#"
+        mount -t tmpfs -o size=1500k,mode=755 none "$ROOT/srv/app"
+        printf two > "$ROOT/srv/app/large"
+        exec "$@"
+    "#;
+    let ended = machine
+        .wrapped(script, &["restore", &one, "--only", "state", "-y"])
+        .expect(1);
+    let said = ended.err.contains("free, and the restore needs 2.0 MiB");
+    assert!(
+        said && ended.err.contains("nothing was changed"),
+        "{}",
+        ended.told()
+    );
+    assert_eq!(machine.ids(), [one.as_str()]);
+    machine.run(["restore", &one, "-y"]).expect(0);
+    let large = fs::read(machine.root.join("srv/app/large")).unwrap();
+    assert_eq!(large.len(), 2 << 20);
+}
+
 /// The disk with the state directory fills up at every stage of a `create`:
 /// each fails with a word of it, lists nothing and hurts no other point.
 #[test]

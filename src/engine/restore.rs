@@ -4,6 +4,7 @@
 //! is like now. So an interrupted restore is resumed by running it again, and
 //! aborted by restoring the undo point in the same way.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::apply::{self, Part, RootPlan};
@@ -17,7 +18,9 @@ use crate::point::{Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
-use crate::system::{fault, generations, nix_cli, pointers, points, room, store, switch, switches};
+use crate::system::{
+    fault, generations, nix_cli, pointers, points, room, services, store, switch, switches,
+};
 
 /// What is to be brought back.
 #[derive(Clone, Debug)]
@@ -166,7 +169,8 @@ fn plan_named(
                 let point = point.id.short_among([]);
                 return Err(EngineError::NoSuchPath { point, path });
             }
-            for name in &scope.state {
+            let live = quiet::is_live(engine) && services::present(engine.layout);
+            for name in scope.state.iter().filter(|_| live) {
                 if changes(&plans.roots, name) {
                     units.extend(state::owners(engine, name, state::set_of(point, name)?));
                 }
@@ -635,12 +639,13 @@ fn check_rights(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
     }
 }
 
-/// Finds a lack of room before anything is changed: new contents are written
-/// beside the old ones.
+/// Finds a lack of room for state before its units are stopped: new contents
+/// are written beside the old ones. A configuration that finds none is as
+/// quickly staged as measured.
 fn check_room(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
-    let mut needed: std::collections::BTreeMap<u64, (PathBuf, u64, u64)> =
-        std::collections::BTreeMap::new();
-    for root in plan.roots.iter().filter(|r| !r.changes.is_empty()) {
+    let mut needed: BTreeMap<u64, (PathBuf, u64, u64)> = BTreeMap::new();
+    let state = plan.roots.iter().filter(|r| r.part != Part::Config);
+    for root in state.filter(|r| !r.changes.is_empty()) {
         let path = engine.layout.real(root.root.path.as_path());
         let Some(room) = room::at(&path)? else {
             continue;

@@ -263,7 +263,7 @@ fn resolved(layout: &Layout, paths: &[PathBuf]) -> Result<Vec<PathBuf>, EngineEr
 /// How a set is held still while it is captured, in words.
 fn consistency(engine: &Engine<'_>, source: &Source) -> String {
     if !quiet::is_live(engine) {
-        return "another root: nothing ran".to_owned();
+        return "offline".to_owned();
     }
     let commands = source.before.is_some() || source.after.is_some();
     let stopped = !source.units.is_empty() && services::present(engine.layout);
@@ -271,7 +271,7 @@ fn consistency(engine: &Engine<'_>, source: &Source) -> String {
         (true, true) => "commands run, units stopped",
         (true, false) => "commands run",
         (false, true) => "units stopped",
-        (false, false) => "none",
+        (false, false) => "not held still",
     }
     .to_owned()
 }

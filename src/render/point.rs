@@ -244,7 +244,7 @@ fn state_part(name: &str, set: &StateSet, put: &mut impl FnMut(&str, String)) {
     put(
         &line(&format!("state {name}")),
         format!(
-            "{}, {}, held still by: {}",
+            "{}, {}, {}",
             count(files, "file"),
             bytes(set.bytes),
             line(&set.consistency)
