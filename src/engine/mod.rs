@@ -14,6 +14,7 @@ pub mod generations;
 pub mod history;
 pub mod hook;
 pub mod marks;
+pub mod policy;
 pub mod prune;
 mod put;
 pub mod restore;

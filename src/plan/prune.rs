@@ -17,7 +17,6 @@ mod rules;
 mod space;
 #[cfg(test)]
 mod tests;
-mod within;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,9 +25,9 @@ use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use crate::point::within::{WithinError, parse_duration};
 pub use reason::{Protection, Reason, Rule};
 pub use space::Floor;
-pub use within::{WithinError, parse_duration};
 
 /// Something that can be pruned: a restore point or a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
