@@ -218,6 +218,11 @@ impl Layout {
         self.real("/nix/var/nix/gcroots/cairn")
     }
 
+    /// Folder of the roots that the NixOS module makes for declared pins.
+    pub fn declared_pins(&self) -> PathBuf {
+        self.gcroots().join("declared")
+    }
+
     /// Nix's database.
     pub fn nix_db(&self) -> PathBuf {
         self.real("/nix/var/nix/db/db.sqlite")
