@@ -267,7 +267,7 @@ impl Here {
 
     fn tidy(&self, round: u32) {
         if round.is_multiple_of(40) {
-            prune::prune(&self.engine(), &Keep::last(2)).unwrap();
+            prune::prune(&self.engine(), &prune::Rules::given(Keep::last(2))).unwrap();
             let journal = self.layout.journal();
             for entry in fs::read_dir(journal).unwrap() {
                 fs::remove_file(entry.unwrap().path()).unwrap();

@@ -5,7 +5,8 @@ mod support;
 
 use std::fs;
 
-use support::{Machine, Run, exact, same};
+use serde_json::json;
+use support::{Machine, Run, System, exact, same};
 
 /// Runs the program with the root alone: state directory and policy are found.
 fn plain(machine: &Machine, args: &[&str]) -> Run {
@@ -132,6 +133,125 @@ fn retention_is_the_policys_unless_the_command_line_says_otherwise() {
     assert_eq!(machine.ids().len(), 5);
     machine.ok(&["config", "backup"]);
     assert_eq!(machine.ids().len(), 3);
+}
+
+#[test]
+fn points_with_rules_of_their_own_are_pruned_by_those() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    policy(
+        &machine,
+        r#"{
+          "points": {
+            "hourly": { "schedule": "hourly", "keep": { "keepLast": 3 } },
+            "daily": { "schedule": "daily" },
+            "boot": { "trigger": "boot", "keep": { "keepLast": 1 } }
+          },
+          "retention": { "points": { "keepLast": 2 } }
+        }"#,
+    );
+    let take = |trigger: &str| {
+        let taken = machine.json(&["create", "--trigger", trigger]);
+        taken["point"]["id"].as_str().unwrap().to_owned()
+    };
+    let first = take("schedule:hourly");
+    let mut hourly: Vec<String> = (0..4).map(|_| take("schedule:hourly")).collect();
+    let mut boots: Vec<String> = (0..2).map(|_| take("boot")).collect();
+    let mut others: Vec<String> = ["manual", "schedule:daily", "schedule:gone"]
+        .map(take)
+        .to_vec();
+    machine.ok(&["pin", &first]);
+    let plan = machine.ok(&["prune", "-n"]);
+    assert!(plan.contains("beyond keep-last 3"), "{plan}");
+    // Rules by hand are for all points.
+    let by_hand = machine.json(&["prune", "-n", "--keep-last", "20"]);
+    let decisions = by_hand["plan"]["points"]["decisions"].clone();
+    assert!(
+        decisions
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|d| d["keep"] == true)
+    );
+    machine.ok(&["prune", "--yes"]);
+    let mut left = vec![first];
+    left.extend(hourly.split_off(1));
+    left.extend(boots.split_off(1));
+    left.extend(others.split_off(1));
+    assert_eq!(machine.ids(), left);
+    // A backup prunes in the same way.
+    let more = take("schedule:hourly");
+    machine.ok(&["config", "backup"]);
+    let ids = machine.ids();
+    assert!(ids.contains(&more) && !ids.contains(&left[1]), "{ids:?}");
+    assert_eq!(ids.len(), left.len());
+}
+
+#[test]
+fn declared_pins_stay_until_they_are_no_longer_declared() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.create("a point");
+    let (one, two) = (machine.path(System::One), machine.path(System::Two));
+    let folder = "nix/var/nix/gcroots/cairn/declared";
+    let link = |name: &str, to: &str| machine.link(to, format!("{folder}/{name}"));
+    let links = || {
+        let mut names: Vec<String> = fs::read_dir(machine.root().join(folder))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    for (name, to) in [
+        ("kept", one),
+        ("stale", two),
+        (".#new", two),
+        ("old", "/gone"),
+    ] {
+        link(name, to);
+    }
+    machine.write(format!("{folder}/note"), "no link");
+    let all = [".#new", "kept", "note", "old", "stale"];
+    // They are nobody's leftovers.
+    assert!(machine.ok(&["verify"]).contains("all is well"));
+    // No policy of this machine: it says nothing about pins.
+    machine.ok(&["prune", "--yes"]);
+    assert_eq!(links(), all);
+    let text = format!(r#"{{ "pins": {{ "kept": "{one}", "later": "{two}" }} }}"#);
+    machine.write("named.json", &text);
+    let named = machine.root().join("named.json");
+    machine.ok(&["--policy", named.to_str().unwrap(), "prune", "--yes"]);
+    assert_eq!(links(), all);
+    policy(&machine, &text);
+    let dry = machine.ok(&["prune", "-n"]);
+    assert!(
+        dry.contains("remove pin stale  no longer declared"),
+        "{dry}"
+    );
+    assert!(!dry.contains("nothing to remove"), "{dry}");
+    assert_eq!(
+        machine.json(&["prune", "-n"])["plan"]["pins"],
+        json!(["old", "stale"])
+    );
+    assert_eq!(links(), all);
+    let told = machine.ok(&["prune", "--yes"]);
+    assert!(told.contains("removed the pin stale"), "{told}");
+    assert_eq!(links(), [".#new", "kept", "note"]);
+    assert!(
+        machine
+            .ok(&["prune", "--yes"])
+            .contains("nothing to remove")
+    );
+    // The collector sees what is left.
+    machine.nix_env(&["--delete-generations", "1"]);
+    for id in machine.ids() {
+        machine.ok(&["unpin", &id]);
+    }
+    machine.gc();
+    assert!(machine.is_valid(System::One));
 }
 
 #[test]

@@ -117,6 +117,9 @@ pub enum Command {
     /// What the NixOS module's hooks and units run
     #[command(subcommand, hide = true)]
     Hook(Hook),
+    /// Write, change, check or print the policy
+    #[command(subcommand)]
+    Policy(super::policy_args::Policy),
     /// See it all work in a temporary root
     Demo(Demo),
     /// Print shell completions

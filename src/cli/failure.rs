@@ -8,8 +8,10 @@ use serde_json::json;
 use super::Exit;
 use super::out::{VERSION, complain};
 use crate::engine::EngineError;
+use crate::engine::policy::PolicyFileError;
+use crate::point::policy::BadPolicy;
 use crate::point::selector::{SelectError, Selector};
-use crate::render::style::line;
+use crate::render::style::{count, line};
 use crate::system::IoError;
 use crate::system::lock::LockError;
 use crate::system::policy_file::LoadError;
@@ -23,6 +25,9 @@ pub(super) enum Failure {
     /// The policy is unusable.
     #[error(transparent)]
     Policy(#[from] LoadError),
+    /// A policy file could not be written or changed.
+    #[error(transparent)]
+    PolicyFile(#[from] PolicyFileError),
     /// A path could not be used.
     #[error(transparent)]
     Io(#[from] IoError),
@@ -83,10 +88,20 @@ impl Failure {
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
             Self::Usage(_) => "cairn --help".into(),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
-            Self::Policy(_) => {
-                "cairn --policy /dev/null status (to go on with the defaults)".into()
-            }
+            Self::PolicyFile(e) => e.next(),
+            Self::Policy(_) => "cairn policy schema (or, to go on with the defaults: cairn \
+                                --policy /dev/null status)"
+                .into(),
             _ => "cairn status".into(),
+        }
+    }
+
+    /// What is wrong with a policy, each with its place.
+    fn faults(&self) -> Option<&BadPolicy> {
+        match self {
+            Self::Policy(LoadError::Policy { source, .. }) => Some(source),
+            Self::PolicyFile(e) => e.faults(),
+            _ => None,
         }
     }
 
@@ -98,7 +113,7 @@ impl Failure {
         }
         let exit = self.exit();
         if json {
-            let told = json!({
+            let mut told = json!({
                 "version": VERSION,
                 "error": {
                     "message": self.to_string(),
@@ -107,13 +122,21 @@ impl Failure {
                     "exit": exit as u8,
                 }
             });
+            if let Some(bad) = self.faults() {
+                told["error"]["faults"] = json!(bad.faults);
+            }
             complain(told);
         } else {
-            complain(format!(
-                "cairn: {}; {}",
-                line(&self.to_string()),
-                self.untouched()
-            ));
+            let mut message = self.to_string();
+            let many = self.faults().filter(|bad| bad.faults.len() > 1);
+            if let Some(bad) = many {
+                let number = count(bad.faults.len(), "fault");
+                message = message.replace(&bad.to_string(), &number);
+            }
+            complain(format!("cairn: {}; {}", line(&message), self.untouched()));
+            for fault in many.iter().flat_map(|bad| &bad.faults) {
+                complain(format!("  {fault}"));
+            }
             complain(format!("  try: {}", self.next()));
         }
         exit

@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod failure;
 mod out;
+mod policy_args;
 mod session;
 
 use clap::Parser;

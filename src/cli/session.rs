@@ -114,6 +114,11 @@ impl Session {
         options
     }
 
+    /// Whether the machine's own policy holds, not one that was named.
+    pub(super) fn has_own_policy(&self) -> bool {
+        self.global.policy.is_none()
+    }
+
     /// Whether only to show what would happen.
     pub(super) fn dry_run(&self) -> bool {
         self.global.dry_run

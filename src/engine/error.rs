@@ -45,6 +45,9 @@ pub enum EngineError {
     /// A keep rule is unusable.
     #[error("keep-within: {0}")]
     Within(#[from] crate::plan::prune::WithinError),
+    /// The machine's policy is unusable.
+    #[error(transparent)]
+    Policy(#[from] crate::system::policy_file::LoadError),
     /// A restore was begun and has not ended.
     #[error("an earlier {} was interrupted and has not ended", .0.verb)]
     Unfinished(Box<Entry>),
@@ -197,6 +200,7 @@ impl EngineError {
         match self {
             Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
             Self::NoWay(_) => "cairn diff".into(),
+            Self::Policy(_) => "cairn policy show".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. }
             | Self::NoSuchPath { point, .. }

@@ -155,6 +155,19 @@ fn no_generation(engine: &Engine<'_>, number: u64) -> EngineError {
     }
 }
 
+/// The system of the generation `number`.
+///
+/// # Errors
+/// When there is no usable generation with this number.
+pub fn toplevel(engine: &Engine<'_>, number: u64) -> Result<StorePath, EngineError> {
+    let profile = generations::read(engine.layout, engine.profile)?;
+    let generation = profile.number(number);
+    Ok(generation
+        .ok_or_else(|| no_generation(engine, number))?
+        .toplevel
+        .clone())
+}
+
 /// Plans a switch to the generation `number`: a restore of its system, by
 /// path.
 ///

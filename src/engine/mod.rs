@@ -15,6 +15,7 @@ pub mod history;
 pub mod hook;
 mod markers;
 pub mod marks;
+pub mod policy;
 pub mod prune;
 mod put;
 mod quiet;

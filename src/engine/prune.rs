@@ -1,13 +1,15 @@
 //! Letting old points go: plan, then document, roots and content, in that
 //! order, so that a crash leaves a point whole or gone.
 
+use std::collections::BTreeMap;
+
 use super::{Engine, EngineError, create};
 use crate::plan::prune::{self as planner, Item, Policy, Protection, PrunePlan};
 use crate::point::document::Trigger;
-use crate::point::policy::Keep;
-use crate::point::{Marks, Point, PointId};
+use crate::point::policy::{Keep, When};
+use crate::point::{self, Marks, Point, PointId};
 use crate::system::points::Catalogue;
-use crate::system::{fault, generations, journal, loader, pins, pointers, points};
+use crate::system::{fault, generations, journal, loader, pins, pointers, points, policy_file};
 use crate::vault::{PruneStats, Vault, VaultDir};
 
 /// What a prune did.
@@ -50,14 +52,55 @@ pub fn rules(keep: &Keep) -> Result<Policy, EngineError> {
     })
 }
 
+/// The keep rules of restore points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// For all that have none of their own.
+    common: Keep,
+    /// For the points of some triggers, by how they are written.
+    own: BTreeMap<String, Keep>,
+}
+
+impl Rules {
+    /// The same rules for all points.
+    pub fn given(keep: Keep) -> Self {
+        let own = BTreeMap::new();
+        Self { common: keep, own }
+    }
+
+    /// The rules of a policy: those of a point, where it has any, hold for what
+    /// it takes. Points that are no longer declared go by the common ones.
+    pub fn of(policy: &point::Policy) -> Self {
+        let own = policy.points.iter().filter_map(|(name, point)| {
+            let trigger = match point.trigger {
+                When::Schedule => Trigger::Schedule(name.clone()),
+                When::PreSwitch => Trigger::PreSwitch,
+                When::Boot => Trigger::Boot,
+                When::PreHeal => Trigger::PreHeal,
+            };
+            Some((trigger.to_string(), point.keep.clone()?))
+        });
+        Self {
+            common: policy.retention.points.clone(),
+            own: own.collect(),
+        }
+    }
+}
+
 /// Plans which points go. Nothing is changed.
 ///
 /// # Errors
-/// A policy that keeps nothing.
-pub fn plan(engine: &Engine<'_>, keep: &Keep) -> Result<(Catalogue, PrunePlan), EngineError> {
+/// Rules that keep nothing.
+pub fn plan(engine: &Engine<'_>, keep: &Rules) -> Result<(Catalogue, PrunePlan), EngineError> {
     let catalogue = engine.catalogue()?;
     let items = items(engine, &catalogue)?;
-    let plan = planner::plan(&items, &rules(keep)?, engine.clock.now(), None)?;
+    let own = keep
+        .own
+        .iter()
+        .map(|(trigger, keep)| Ok((trigger.clone(), rules(keep)?)))
+        .collect::<Result<_, EngineError>>()?;
+    let now = engine.clock.now();
+    let plan = planner::plan_by_trigger(&items, &rules(&keep.common)?, &own, now, None)?;
     Ok((catalogue, plan))
 }
 
@@ -165,7 +208,7 @@ fn needed_by_journal(engine: &Engine<'_>) -> Result<Vec<PointId>, EngineError> {
 /// # Errors
 /// A policy that keeps nothing; no lock; a damaged vault. One point that
 /// cannot be removed is reported and does not stop the others.
-pub fn prune(engine: &Engine<'_>, keep: &Keep) -> Result<(PrunePlan, Pruned), EngineError> {
+pub fn prune(engine: &Engine<'_>, keep: &Rules) -> Result<(PrunePlan, Pruned), EngineError> {
     let lock = engine.lock_to_change()?;
     let cleaned = create::clean_locked(engine, &lock)?;
     fault::point("prune.locked");
@@ -244,6 +287,38 @@ fn free(vault: &VaultDir) -> Result<PruneStats, EngineError> {
         after: config.after + state.after,
         temporaries: config.temporaries + state.temporaries,
     })
+}
+
+/// Names of the pins that a policy of this machine once declared and no longer
+/// does. None where no policy was found: that says nothing about pins.
+///
+/// # Errors
+/// A folder that cannot be listed; a policy that cannot be used.
+pub fn stale_pins(engine: &Engine<'_>) -> Result<Vec<String>, EngineError> {
+    // A switch puts the policy in place first and makes the links then, so a
+    // link that was seen is declared in the policy that is read after.
+    let there = pins::declared(engine.layout)?;
+    if there.is_empty() || !super::apply::writable(&engine.layout.declared_pins()) {
+        return Ok(Vec::new());
+    }
+    let Some(policy) = policy_file::find(engine.layout)? else {
+        return Ok(Vec::new());
+    };
+    let stale = there
+        .into_iter()
+        .filter(|name| !policy.pins.contains_key(name));
+    Ok(stale.collect())
+}
+
+/// Removes the pins that are no longer declared; gives their names.
+///
+/// # Errors
+/// As [`stale_pins`]; a link that cannot be removed.
+pub fn remove_stale_pins(engine: &Engine<'_>) -> Result<Vec<String>, EngineError> {
+    let _lock = engine.lock_to_change()?;
+    let stale = stale_pins(engine)?;
+    pins::remove_declared(engine.layout, &stale)?;
+    Ok(stale)
 }
 
 /// Takes the markers away of all that is wholly gone. What is not keeps its

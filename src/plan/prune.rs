@@ -17,7 +17,6 @@ mod rules;
 mod space;
 #[cfg(test)]
 mod tests;
-mod within;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,9 +25,10 @@ use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use crate::point::within::{WithinError, parse_duration};
 pub use reason::{Protection, Reason, Rule};
+use rules::RuleSet;
 pub use space::Floor;
-pub use within::{WithinError, parse_duration};
 
 /// Something that can be pruned: a restore point or a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,10 +176,22 @@ pub fn plan(
     now: DateTime<Utc>,
     floor: Option<&Floor<'_>>,
 ) -> Result<PrunePlan, PruneError> {
-    let names = rules::names(policy);
-    if names.is_empty() {
-        return Err(PruneError::EmptyPolicy { items: items.len() });
-    }
+    plan_by_trigger(items, policy, &BTreeMap::new(), now, floor)
+}
+
+/// As [`plan`], with rules of their own for the items of some triggers. Such
+/// items take no place in the rules of the others. What protects an item, pairs
+/// and space hold across all rules.
+///
+/// # Errors
+/// As [`plan`]; no rules at all may keep nothing.
+pub fn plan_by_trigger(
+    items: &[Item],
+    policy: &Policy,
+    own: &BTreeMap<String, Policy>,
+    now: DateTime<Utc>,
+    floor: Option<&Floor<'_>>,
+) -> Result<PrunePlan, PruneError> {
     let mut sorted: Vec<&Item> = items.iter().collect();
     sorted.sort_by(|a, b| newest_first(a, b, now));
     let mut index = BTreeMap::new();
@@ -191,7 +203,13 @@ pub fn plan(
         }
     }
 
-    let mut reasons = individual_reasons(&sorted, policy, now);
+    let sets = rules::sets(&sorted, policy, own);
+    if let Some(empty) = sets.iter().find(|set| set.names.is_empty()) {
+        return Err(PruneError::EmptyPolicy {
+            items: empty.members.len(),
+        });
+    }
+    let mut reasons = individual_reasons(&sorted, &sets, now);
     let groups = pairs::groups(&sorted, &index);
     for group in &groups {
         let Some(kept) = group.iter().copied().find(|&at| !reasons[at].is_empty()) else {
@@ -212,12 +230,13 @@ pub fn plan(
     let mut decisions: Vec<Decision> = sorted
         .iter()
         .zip(reasons)
-        .map(|(item, reasons)| Decision {
+        .enumerate()
+        .map(|(at, (item, reasons))| Decision {
             key: item.key.clone(),
             keep: !reasons.is_empty(),
             reasons: if reasons.is_empty() {
                 vec![Reason::Beyond {
-                    rules: names.clone(),
+                    rules: rules::of(&sets, at),
                 }]
             } else {
                 reasons
@@ -234,11 +253,11 @@ pub fn plan(
 }
 
 /// What keeps each item on its own account, pairs and space aside.
-fn individual_reasons(sorted: &[&Item], policy: &Policy, now: DateTime<Utc>) -> Vec<Vec<Reason>> {
-    // An item from the future takes no place in a rule: else a clock that was
-    // wrong for an hour would push honest items out for years.
-    let (future, honest): (Vec<usize>, Vec<usize>) =
-        (0..sorted.len()).partition(|&at| sorted[at].created > now);
+fn individual_reasons(
+    sorted: &[&Item],
+    sets: &[RuleSet<'_>],
+    now: DateTime<Utc>,
+) -> Vec<Vec<Reason>> {
     let mut reasons: Vec<Vec<Reason>> = sorted
         .iter()
         .map(|item| {
@@ -248,18 +267,26 @@ fn individual_reasons(sorted: &[&Item], policy: &Policy, now: DateTime<Utc>) -> 
                 .collect()
         })
         .collect();
-    for at in future {
-        reasons[at].push(Reason::FutureDated {
-            created: sorted[at].created,
-        });
-    }
-    rules::apply(sorted, &honest, policy, &mut reasons);
-    for &at in &honest {
-        if now - sorted[at].created < policy.min_age {
-            reasons[at].push(Reason::Young);
+    for set in sets {
+        // An item from the future takes no place in a rule: else a clock that
+        // was wrong for an hour would push honest items out for years.
+        let (future, honest): (Vec<usize>, Vec<usize>) = set
+            .members
+            .iter()
+            .partition(|&&at| sorted[at].created > now);
+        for at in future {
+            reasons[at].push(Reason::FutureDated {
+                created: sorted[at].created,
+            });
+        }
+        rules::apply(sorted, &honest, set, &mut reasons);
+        for &at in &honest {
+            if now - sorted[at].created < set.policy.min_age {
+                reasons[at].push(Reason::Young);
+            }
         }
     }
-    if let Some(&newest) = honest.first()
+    if let Some(newest) = (0..sorted.len()).find(|&at| sorted[at].created <= now)
         && reasons[newest].is_empty()
     {
         reasons[newest].push(Reason::Newest);

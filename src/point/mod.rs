@@ -10,6 +10,7 @@ pub mod selector;
 pub mod span;
 pub mod switch;
 pub mod tree;
+pub mod within;
 
 pub use document::Point;
 pub use id::PointId;

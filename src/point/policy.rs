@@ -3,34 +3,59 @@
 //! The NixOS module writes it to `/etc/cairn/policy.json`; without one, the
 //! defaults here hold. Unknown fields are an error that names them: a typo in
 //! a retention rule must not silently keep or lose points.
+//!
+//! The types are the format: the published schema is made from them, their
+//! comments are its descriptions, and [`Policy::parse`] holds texts to it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Span, within};
 use crate::nix::store_path::StorePath;
+
+pub mod change;
+mod check;
+mod fault;
+mod locate;
+mod near;
+pub mod nix;
+mod parse;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use change::{Change, ChangeError, Kind};
+pub use fault::{BadPolicy, Fault};
+pub use schema::schema;
 
 /// The policy version this build reads.
 pub const VERSION: u32 = 1;
 
 /// The whole policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Policy {
     /// Format version.
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// Where points and vault live; the command line and the environment win.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = schema::PATH))]
     pub state_dir: Option<PathBuf>,
     /// Files and folders captured as the configuration.
+    #[schemars(extend("minItems" = 1), inner(regex(pattern = schema::PATH)))]
     pub config_paths: Vec<PathBuf>,
     /// Points that are taken without being asked for, by name.
+    #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub points: BTreeMap<String, PointPolicy>,
     /// How long things are kept.
     pub retention: Retention,
     /// State to capture beside the configuration, by name of the set.
+    #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub state: BTreeMap<String, StateSet>,
     /// The restore point before a switch.
     pub pre_switch: PreSwitch,
@@ -43,14 +68,16 @@ pub struct Policy {
     /// Healing.
     pub heal: Heal,
     /// Other places that copies of the points go to, by name.
+    #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub remotes: BTreeMap<String, Remote>,
     /// Store paths that are never collected, by name. The NixOS module makes
     /// the links; `cairn prune` removes those that are no longer declared.
+    #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub pins: BTreeMap<String, StorePath>,
 }
 
 /// A point that is taken without being asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PointPolicy {
     /// What makes it be taken.
@@ -58,9 +85,11 @@ pub struct PointPolicy {
     /// For the trigger `schedule`: when, as systemd's `OnCalendar` has it. The
     /// NixOS module makes the timer.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = schema::TEXT))]
     pub schedule: Option<String>,
     /// Why, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = schema::TEXT))]
     pub reason: Option<String>,
     /// What it captures beside the system.
     pub capture: Capture,
@@ -70,7 +99,7 @@ pub struct PointPolicy {
 }
 
 /// What makes a point be taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum When {
     /// The clock.
@@ -86,7 +115,7 @@ pub enum When {
 }
 
 /// What a point captures beside the system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Capture {
     /// The configuration.
@@ -107,26 +136,31 @@ impl Default for Capture {
 }
 
 /// State that is captured together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StateSet {
     /// Files and folders.
+    #[schemars(extend("minItems" = 1), inner(regex(pattern = schema::PATH)))]
     pub paths: Vec<PathBuf>,
     /// Files and folders below them that are left out.
+    #[schemars(inner(regex(pattern = schema::PATH)))]
     pub exclude: Vec<PathBuf>,
     /// A command that runs before the capture: program and arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minItems" = 1))]
     pub before: Option<Vec<String>>,
     /// A command that runs after the capture, also when it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minItems" = 1))]
     pub after: Option<Vec<String>>,
     /// systemd units that own the state: stopped while it is captured or
     /// restored, and started again if they ran.
+    #[schemars(inner(regex(pattern = schema::UNIT)))]
     pub units: Vec<String>,
 }
 
 /// The restore point before a switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PreSwitch {
     /// Whether one is taken.
@@ -148,7 +182,7 @@ impl Default for PreSwitch {
 }
 
 /// The verdict after a switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Gate {
     /// Whether switches are judged.
@@ -174,13 +208,14 @@ impl Default for Gate {
 }
 
 /// The verdict after a boot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BootGate {
     /// Whether boots are judged.
     pub enable: bool,
     /// How many boots of a system may fail before the last known-good one
     /// takes its place.
+    #[schemars(range(min = 1))]
     pub attempts: u32,
 }
 
@@ -194,18 +229,20 @@ impl Default for BootGate {
 }
 
 /// What the gates look at beside units that failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Health {
     /// Commands that tell whether the machine does its work, by name.
+    #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub checks: BTreeMap<String, HealthCheck>,
 }
 
 /// A command that exits with 0 when all is well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HealthCheck {
     /// Program and arguments; no shell reads them.
+    #[schemars(extend("minItems" = 1))]
     pub command: Vec<String>,
     /// Whether its failure makes the machine unhealthy; otherwise it is only
     /// told.
@@ -225,7 +262,7 @@ const fn check_timeout() -> Span {
 }
 
 /// Healing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Heal {
     /// Whether issues are looked for and healed.
@@ -244,21 +281,24 @@ impl Default for Heal {
 }
 
 /// A place that copies of the points go to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Remote {
     /// Where: a path, `rest:https://…`, `s3:…` or `sftp:…`.
+    #[schemars(regex(pattern = schema::TEXT))]
     pub url: String,
     /// The file that holds the repository's password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = schema::PATH))]
     pub password_file: Option<PathBuf>,
     /// When copies are sent, as systemd's `OnCalendar` has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = schema::TEXT))]
     pub schedule: Option<String>,
 }
 
 /// How long points and generations are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Retention {
     /// Restore points.
@@ -269,30 +309,56 @@ pub struct Retention {
 
 /// Keep rules, as restic's `forget` has them. All counts are of periods that
 /// hold something; everything is UTC.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Keep {
     /// The newest so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_last: Option<u32>,
     /// The newest of each of so many hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_hourly: Option<u32>,
     /// … days.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_daily: Option<u32>,
     /// … ISO weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_weekly: Option<u32>,
     /// … months.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_monthly: Option<u32>,
     /// … years.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_yearly: Option<u32>,
     /// Everything younger than this, as `1y2m3w4d5h`.
+    #[schemars(extend("pattern" = schema::WITHIN))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_within: Option<String>,
     /// Everything younger than this, even for space; as `keepWithin`.
+    #[schemars(extend("pattern" = schema::WITHIN))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_age: Option<String>,
     /// Everything with one of these tags.
     pub keep_tags: Vec<String>,
 }
 
 impl Keep {
+    /// Whether no rule keeps anything: a minimum age keeps nothing for good.
+    pub fn keeps_nothing(&self) -> bool {
+        let counts = [
+            self.keep_last,
+            self.keep_hourly,
+            self.keep_daily,
+            self.keep_weekly,
+            self.keep_monthly,
+            self.keep_yearly,
+        ];
+        let within = self.keep_within.as_deref().map(within::parse_duration);
+        counts.iter().all(|count| count.unwrap_or(0) == 0)
+            && !matches!(within, Some(Ok(span)) if span > chrono::Duration::zero())
+            && self.keep_tags.iter().all(|tag| tag.trim().is_empty())
+    }
+
     /// Keeps the newest `n`.
     pub fn last(n: u32) -> Self {
         Self {
@@ -331,54 +397,12 @@ impl Default for Policy {
     }
 }
 
-/// Why a policy cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// Not JSON, or an unknown or missing field.
-    #[error("{0}")]
-    Syntax(#[from] serde_json::Error),
-    /// Another version.
-    #[error("it has version {0}, this cairn reads version {VERSION}")]
-    Version(u32),
-    /// A relative path.
-    #[error("configPaths: '{0}' is not an absolute path")]
-    Relative(PathBuf),
-}
-
 impl Policy {
     /// Parses a policy.
     ///
     /// # Errors
-    /// Every [`PolicyError`].
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let policy: Self = serde_json::from_str(text)?;
-        if policy.version != VERSION {
-            return Err(PolicyError::Version(policy.version));
-        }
-        match policy.config_paths.iter().find(|p| !p.is_absolute()) {
-            Some(path) => Err(PolicyError::Relative(path.clone())),
-            None => Ok(policy),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn defaults_fill_what_is_not_said() {
-        let policy = Policy::parse(r#"{"retention": {"points": {"keepDaily": 7}}}"#).unwrap();
-        assert_eq!(policy.retention.points.keep_daily, Some(7));
-        assert_eq!(policy.retention.generations, Keep::last(10));
-        assert_eq!(policy.config_paths, [PathBuf::from("/etc/nixos")]);
-    }
-
-    #[test]
-    fn typos_versions_and_relative_paths_are_named() {
-        let error = |text| Policy::parse(text).unwrap_err().to_string();
-        assert!(error(r#"{"retention": {"points": {"keepDayly": 7}}}"#).contains("keepDayly"));
-        assert!(error(r#"{"version": 2}"#).contains("version 2"));
-        assert!(error(r#"{"configPaths": ["etc"]}"#).contains("'etc'"));
+    /// Every fault that can be found at once, each with its place.
+    pub fn parse(text: &str) -> Result<Self, BadPolicy> {
+        parse::parse(text)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::{At, IoError};
@@ -28,6 +28,60 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
         let _ = fs::remove_file(&temporary);
     }
     written?;
+    sync_parent(path)
+}
+
+/// Replaces the content of a file that is there, durably; owner, group and
+/// mode stay.
+///
+/// # Errors
+/// The old file is untouched on any error before the rename.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    let old = fs::metadata(path).at("look at", path)?;
+    let temporary = temporary_beside(path);
+    let mut file = create_private(&temporary)?;
+    let written = keep_owner(&file, &old)
+        .and_then(|()| file.set_permissions(old.permissions()))
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all())
+        .at("write", &temporary)
+        .and_then(|()| fs::rename(&temporary, path).at("put in place", path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_parent(path)
+}
+
+fn keep_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()))
+}
+
+/// Makes a file with these bytes, durably, with the mode files usually get;
+/// never over one that is there.
+///
+/// # Errors
+/// `AlreadyExists` when there is anything of that name.
+pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    let temporary = temporary_beside(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&temporary)
+        .at("create", path)?;
+    let made = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .at("write", path)
+        // Unlike a rename, a link never takes another file's place.
+        .and_then(|()| fs::hard_link(&temporary, path).at("create", path));
+    let removed = fs::remove_file(&temporary).at("remove", &temporary);
+    made.and(removed)?;
     sync_parent(path)
 }
 
@@ -116,6 +170,23 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_a_new_one_never_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        assert!(replace(&path, b"x").is_err());
+        create_new(&path, b"one").unwrap();
+        let refused = create_new(&path, b"two").unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&path, b"three").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"three");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -41,6 +41,15 @@ impl Layout {
         }
     }
 
+    /// Paths under a root that is there, and no state directory.
+    ///
+    /// # Errors
+    /// A root that cannot be used.
+    pub fn at(root: &Path) -> Result<Self, IoError> {
+        let root = fs::canonicalize(root).at("use the root", root)?;
+        Ok(Self::new(root, PathBuf::new()))
+    }
+
     /// Finds the state directory: `chosen`, else `/var/lib/cairn` under the
     /// root (as root, or under another root), else the user's data folder,
     /// else a private temporary one.
@@ -207,6 +216,11 @@ impl Layout {
     /// Folder of cairn's garbage-collector roots.
     pub fn gcroots(&self) -> PathBuf {
         self.real("/nix/var/nix/gcroots/cairn")
+    }
+
+    /// Folder of the roots that the NixOS module makes for declared pins.
+    pub fn declared_pins(&self) -> PathBuf {
+        self.gcroots().join("declared")
     }
 
     /// Nix's database.

@@ -161,3 +161,41 @@ pub fn roots(layout: &Layout) -> Result<Vec<Root>, IoError> {
     }
     Ok(roots)
 }
+
+/// Names of the links in the folder of declared pins. Hidden ones are links
+/// being made.
+///
+/// # Errors
+/// When the folder exists and cannot be listed.
+pub fn declared(layout: &Layout) -> Result<Vec<String>, IoError> {
+    let dir = layout.declared_pins();
+    let entries = match fs::read_dir(&dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.at("list", &dir)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.at("list", &dir)?;
+        let is_link = entry.file_type().at("look at", entry.path())?.is_symlink();
+        if let Ok(name) = entry.file_name().into_string()
+            && is_link
+            && !name.starts_with('.')
+        {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Removes links of declared pins by name.
+///
+/// # Errors
+/// The first link that cannot be removed.
+pub fn remove_declared(layout: &Layout, names: &[String]) -> Result<(), IoError> {
+    let dir = layout.declared_pins();
+    for name in names {
+        durable::remove(&dir.join(name))?;
+    }
+    Ok(())
+}

@@ -1,12 +1,13 @@
 //! The policy on disk.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::optional;
-use super::{At, IoError, Layout};
+use super::{At, IoError, Layout, durable};
 use crate::point::Policy;
-use crate::point::policy::PolicyError;
+use crate::point::policy::BadPolicy;
 
 /// Why the policy on disk cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: PolicyError,
+        source: BadPolicy,
     },
 }
 
@@ -64,4 +65,84 @@ fn parse(text: &str, path: &Path) -> Result<Policy, LoadError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Whether there is anything of this name, be it a link that leads nowhere.
+///
+/// # Errors
+/// When that cannot be known.
+pub fn is_there(path: &Path) -> Result<bool, IoError> {
+    Ok(optional(fs::symlink_metadata(path).at("look at", path))?.is_some())
+}
+
+/// A policy file that is to be changed. While it is held, no other cairn
+/// changes it.
+#[derive(Debug)]
+pub struct Held {
+    /// Where it really is: links are followed inside the root.
+    pub real: PathBuf,
+    /// What it says.
+    pub text: String,
+    /// Whether it is in the store, where a NixOS configuration put it.
+    pub declared: bool,
+    _lock: Option<File>,
+}
+
+impl Held {
+    /// Replaces what the file says. Owner and mode stay.
+    ///
+    /// # Errors
+    /// The file is as it was on any error before the rename.
+    pub fn replace(&self, text: &str) -> Result<(), IoError> {
+        durable::replace(&self.real, text.as_bytes())
+    }
+}
+
+/// Opens a policy file to change it; `None` when there is none.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn hold(layout: &Layout, path: &Path) -> Result<Option<Held>, IoError> {
+    let real = place(layout, path)?;
+    let declared = real.starts_with("/nix/store") || real.starts_with(layout.real("/nix/store"));
+    if optional(fs::metadata(&real).at("read the policy", path))?.is_none() {
+        return Ok(None);
+    }
+    let lock = if declared {
+        None
+    } else {
+        Some(lock(&real, path)?)
+    };
+    let text = fs::read_to_string(&real).at("read the policy", path)?;
+    Ok(Some(Held {
+        real,
+        text,
+        declared,
+        _lock: lock,
+    }))
+}
+
+/// Where a named file is, links followed as the machine under the root does.
+fn place(layout: &Layout, path: &Path) -> Result<PathBuf, IoError> {
+    let full = std::path::absolute(path).at("find", path)?;
+    match full.strip_prefix(layout.root()) {
+        Ok(below) => Ok(layout.real(layout.resolve(&Path::new("/").join(below))?)),
+        Err(_) => Ok(fs::canonicalize(&full).unwrap_or(full)),
+    }
+}
+
+/// Locks the file that is there once the lock was had: whoever had it before
+/// may have put another in its place.
+fn lock(real: &Path, path: &Path) -> Result<File, IoError> {
+    loop {
+        let file = File::open(real).at("read the policy", path)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).at("lock", path)?;
+        let (held, there) = (
+            file.metadata().at("look at", path)?,
+            fs::metadata(real).at("look at", path)?,
+        );
+        if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
+            return Ok(file);
+        }
+    }
 }

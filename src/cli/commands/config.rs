@@ -55,7 +55,7 @@ fn backup(s: &Session, reason: String, no_prune: bool) -> Result<Exit, Failure> 
     let created = create::create(&s.engine(), &request)?;
     let exit = points::tell_created(&s.out, &created, &Marks::default())?;
     if !no_prune {
-        let pruned = keep::automatic(s, &s.engine().policy.retention.points)?;
+        let pruned = keep::automatic(s)?;
         if !pruned.removed.is_empty() {
             s.out.say(format!(
                 "{} removed",

@@ -8,7 +8,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::generations::key_name as generation_name;
 use super::points::short;
-use crate::engine::prune::{self, Pruned};
+use crate::engine::prune::{self, Pruned, Rules};
 use crate::engine::{EngineError, generations};
 use crate::plan::humane::bytes;
 use crate::plan::prune::PrunePlan;
@@ -20,24 +20,26 @@ use crate::render::style::{count, line};
 
 /// What goes, of each kind that was asked for.
 struct Plans {
-    points: Option<(Keep, PrunePlan)>,
+    points: Option<(Rules, PrunePlan)>,
     generations: Option<(Keep, PrunePlan)>,
+    /// Pins that are no longer declared.
+    pins: Vec<String>,
 }
 
 /// `prune`
 pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
     let plans = plan(s, args)?;
-    let removed = |part: &Option<(Keep, PrunePlan)>| {
-        part.as_ref().map_or(0, |(_, plan)| plan.removed().count())
-    };
-    let (points, generations) = (removed(&plans.points), removed(&plans.generations));
+    let removed = |plan: Option<&PrunePlan>| plan.map_or(0, |plan| plan.removed().count());
+    let points = removed(plans.points.as_ref().map(|(_, plan)| plan));
+    let generations = removed(plans.generations.as_ref().map(|(_, plan)| plan));
     if s.dry_run() {
         let value = json!({
             "points": plans.points.as_ref().map(|(_, p)| plan_json(p)),
             "generations": plans.generations.as_ref().map(|(_, p)| plan_json(p)),
+            "pins": plans.pins,
         });
         s.out.result("plan", value, |style| {
-            let nothing = if points + generations == 0 {
+            let nothing = if points + generations + plans.pins.len() == 0 {
                 "nothing to remove\n"
             } else {
                 ""
@@ -50,7 +52,8 @@ pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
     if points + generations == 0 {
         // There may still be leftovers of a prune that was killed.
         prune::tidy(&s.engine())?;
-        return tell(s, &Pruned::default(), &[]);
+        let pins = remove_pins(s, &plans)?;
+        return tell(s, &Pruned::default(), &[], &pins);
     }
     s.out.say(plan_text(&plans, &s.out.style).trim_end())?;
     let question = format!(
@@ -73,8 +76,13 @@ fn plan(s: &Session, args: Prune) -> Result<Plans, Failure> {
     let wants = |kind| only.is_none_or(|only| only == kind);
     let retention = &engine.policy.retention;
     let points = if wants(Kind::Points) {
-        let keep = args.keep.or(&retention.points);
-        Some((keep.clone(), prune::plan(&engine, &keep)?.1))
+        let rules = if args.keep.is_empty() {
+            Rules::of(engine.policy)
+        } else {
+            Rules::given(args.keep.or(&retention.points))
+        };
+        let plan = prune::plan(&engine, &rules)?.1;
+        Some((rules, plan))
     } else {
         None
     };
@@ -85,9 +93,15 @@ fn plan(s: &Session, args: Prune) -> Result<Plans, Failure> {
     } else {
         None
     };
+    let pins = if s.has_own_policy() {
+        prune::stale_pins(&engine)?
+    } else {
+        Vec::new()
+    };
     Ok(Plans {
         points,
         generations,
+        pins,
     })
 }
 
@@ -98,6 +112,14 @@ fn plan_text(plans: &Plans, style: &Style) -> String {
     }
     if let Some((_, plan)) = &plans.generations {
         text.push_str(&render::plan::prune(plan, generation_name, style));
+    }
+    for pin in &plans.pins {
+        text.push_str(&format!(
+            "{} pin {}  {}\n",
+            style.red("remove"),
+            line(pin),
+            style.dim("no longer declared")
+        ));
     }
     text
 }
@@ -112,15 +134,24 @@ fn carry_out(s: &Session, plans: &Plans) -> Result<Exit, Failure> {
         Some((keep, _)) => generations::clean(&engine, keep)?.1,
         None => Vec::new(),
     };
-    tell(s, &pruned, &deleted)
+    let pins = remove_pins(s, plans)?;
+    tell(s, &pruned, &deleted, &pins)
+}
+
+fn remove_pins(s: &Session, plans: &Plans) -> Result<Vec<String>, EngineError> {
+    if plans.pins.is_empty() {
+        return Ok(Vec::new());
+    }
+    prune::remove_stale_pins(&s.engine())
 }
 
 /// Prunes points by the policy without asking: after a backup.
-pub(crate) fn automatic(s: &Session, keep: &Keep) -> Result<Pruned, EngineError> {
-    Ok(prune::prune(&s.engine(), keep)?.1)
+pub(crate) fn automatic(s: &Session) -> Result<Pruned, EngineError> {
+    let engine = s.engine();
+    Ok(prune::prune(&engine, &Rules::of(engine.policy))?.1)
 }
 
-fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> {
+fn tell(s: &Session, pruned: &Pruned, deleted: &[u64], pins: &[String]) -> Result<Exit, Failure> {
     let failed: Vec<Value> = pruned
         .failed
         .iter()
@@ -128,14 +159,15 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> 
         .collect();
     let value = json!({
         "removed": pruned.removed, "failed": failed, "generations": deleted,
-        "vaultBytesBefore": pruned.vault.before, "vaultBytesAfter": pruned.vault.after,
+        "pins": pins, "vaultBytesBefore": pruned.vault.before, "vaultBytesAfter": pruned.vault.after,
     });
     for trouble in &pruned.troubles {
         s.out.warn(line(trouble));
     }
     s.out.result("pruned", value, |style| {
         let mut text = String::new();
-        if pruned.removed.is_empty() && pruned.failed.is_empty() && deleted.is_empty() {
+        let nothing = pruned.removed.is_empty() && pruned.failed.is_empty();
+        if nothing && deleted.is_empty() && pins.is_empty() {
             text.push_str("nothing to remove\n");
         }
         if !pruned.removed.is_empty() {
@@ -152,6 +184,13 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64]) -> Result<Exit, Failure> 
             let numbers = numbers.join(", ");
             text.push_str(&format!(
                 "{} generation(s) {numbers}\n",
+                style.green("removed")
+            ));
+        }
+        for pin in pins {
+            let pin = line(pin);
+            text.push_str(&format!(
+                "{} the pin {pin}: no longer declared\n",
                 style.green("removed")
             ));
         }

@@ -8,6 +8,7 @@ mod history;
 mod hook;
 mod keep;
 mod points;
+mod policy;
 mod restore;
 mod shell;
 
@@ -24,6 +25,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
     let command = match cli.command {
         Command::Completions { shell } => return shell::completions(shell),
         Command::Man { dir } => return shell::man(&dir),
+        Command::Policy(args) => return policy::run(cli.global, args),
         Command::Demo(demo) => return super::demo::run(&cli.global, &demo),
         other => other,
     };
@@ -50,6 +52,9 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status => health::status(s),
         Command::History(args) => history::history(s, &args),
         Command::Hook(hook) => hook::run(s, hook),
-        Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Ok),
+        Command::Demo(_)
+        | Command::Policy(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(Exit::Ok),
     }
 }

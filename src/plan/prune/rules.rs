@@ -1,5 +1,7 @@
 //! The keep rules themselves, as `restic forget` defines them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Datelike, Duration, Utc};
 
 use super::{Item, Policy, Reason, Rule};
@@ -47,14 +49,54 @@ pub(super) fn names(policy: &Policy) -> Vec<String> {
     names
 }
 
-/// Adds to `reasons` what the rules keep of `honest` (positions in `sorted`,
-/// newest first).
+/// Rules, and the items they are for.
+pub(super) struct RuleSet<'p> {
+    /// The rules.
+    pub(super) policy: &'p Policy,
+    /// Those that keep anything, as the user wrote them.
+    pub(super) names: Vec<String>,
+    /// Positions among all items, newest first.
+    pub(super) members: Vec<usize>,
+}
+
+/// Sorts the items by the rules they go by: those of their trigger, if it has
+/// any, else the common ones.
+pub(super) fn sets<'p>(
+    sorted: &[&Item],
+    common: &'p Policy,
+    own: &'p BTreeMap<String, Policy>,
+) -> Vec<RuleSet<'p>> {
+    let place = |wanted: Option<&str>| -> Vec<usize> {
+        let name_of = |item: &Item| own.get_key_value(&item.trigger).map(|(name, _)| name);
+        (0..sorted.len())
+            .filter(|&at| name_of(sorted[at]).map(String::as_str) == wanted)
+            .collect()
+    };
+    let set = |policy: &'p Policy, name: Option<&str>| RuleSet {
+        policy,
+        names: names(policy),
+        members: place(name),
+    };
+    let own = own.iter().map(|(name, policy)| set(policy, Some(name)));
+    std::iter::once(set(common, None)).chain(own).collect()
+}
+
+/// The names of the rules that are for an item.
+pub(super) fn of(sets: &[RuleSet<'_>], at: usize) -> Vec<String> {
+    sets.iter()
+        .find(|set| set.members.binary_search(&at).is_ok())
+        .map_or_else(Vec::new, |set| set.names.clone())
+}
+
+/// Adds to `reasons` what a set's rules keep. `honest` are its members that
+/// are not from the future.
 pub(super) fn apply(
     sorted: &[&Item],
     honest: &[usize],
-    policy: &Policy,
+    set: &RuleSet<'_>,
     reasons: &mut [Vec<Reason>],
 ) {
+    let policy = set.policy;
     for (rule, of) in counted(policy) {
         let mut nth = 0;
         let mut last = None;
@@ -86,11 +128,12 @@ pub(super) fn apply(
             }
         }
     }
-    for (item, reasons) in sorted.iter().zip(reasons) {
+    for &at in &set.members {
+        let item = sorted[at];
         let matching =
             tags(policy).find(|entry| entry.split(',').all(|tag| item.tags.contains(tag.trim())));
         if let Some(tag) = matching {
-            reasons.push(Reason::Tagged { tag: tag.clone() });
+            reasons[at].push(Reason::Tagged { tag: tag.clone() });
         }
     }
 }

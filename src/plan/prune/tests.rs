@@ -187,6 +187,53 @@ fn a_policy_that_keeps_nothing_is_refused() {
 }
 
 #[test]
+fn triggers_with_rules_of_their_own_take_no_place_in_the_others() {
+    let mut items = vec![
+        item("h", "2026-11-23T10:00:00Z"),
+        item("g", "2026-11-23T09:00:00Z"),
+        item("f", "2026-11-23T08:00:00Z"),
+        item("e", "2026-11-22T09:00:00Z"),
+        item("d", "2026-11-22T08:00:00Z"),
+        item("c", "2026-11-21T08:00:00Z"),
+        item("b", "2026-11-20T08:00:00Z"),
+        item("a", "2026-11-19T08:00:00Z"),
+    ];
+    for at in [1, 2, 3, 5, 6] {
+        items[at].trigger = "schedule:daily".to_owned();
+    }
+    items[6].protected.push(Protection::Pinned);
+    items[5].pair = Some("a".to_owned());
+    items[7].tags.insert("old".to_owned());
+    let common = Policy {
+        keep_last: Some(1),
+        keep_tags: vec!["old".to_owned()],
+        ..nothing()
+    };
+    let daily = Policy {
+        keep_daily: Some(2),
+        ..nothing()
+    };
+    let own = BTreeMap::from([("schedule:daily".to_owned(), daily)]);
+    assert_eq!(
+        lines(&plan_by_trigger(&items, &common, &own, now(), None).unwrap()),
+        [
+            "h kept: last 1 of 1",
+            "g kept: daily 1 of 2 (2026-11-23)",
+            "f removed: beyond keep-daily 2",
+            "e kept: daily 2 of 2 (2026-11-22)",
+            "d removed: beyond keep-last 1, keep-tag old",
+            "c kept: half of a pair with a",
+            "b kept: pinned",
+            "a kept: tag old",
+        ]
+    );
+    // Rules that keep nothing are refused, though nothing goes by them yet.
+    let own = BTreeMap::from([("boot".to_owned(), nothing())]);
+    let refused = plan_by_trigger(&items, &common, &own, now(), None).unwrap_err();
+    assert_eq!(refused, PruneError::EmptyPolicy { items: 0 });
+}
+
+#[test]
 fn two_items_of_one_key_are_refused() {
     let items = [
         item("a", "2026-01-10T00:00:00Z"),
@@ -564,6 +611,35 @@ proptest! {
             let again = plan(&kept, &policy, now(), again.as_ref()).unwrap();
             assert_eq!(again.removed().collect::<Vec<_>>(), Vec::<&str>::new());
         });
+    }
+
+    #[test]
+    fn each_trigger_goes_by_its_own_rules_alone(
+        mut items in items(), common in policy(), daily in policy(),
+        which in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        for (item, own) in items.iter_mut().zip(which) {
+            item.pair = None;
+            item.trigger = if own { "schedule:daily" } else { "manual" }.to_owned();
+        }
+        let own = BTreeMap::from([("schedule:daily".to_owned(), daily.clone())]);
+        let both = plan_by_trigger(&items, &common, &own, now(), None).unwrap();
+        let mut alone = BTreeMap::new();
+        for (trigger, policy) in [("manual", &common), ("schedule:daily", &daily)] {
+            let some: Vec<Item> =
+                items.iter().filter(|item| item.trigger == trigger).cloned().collect();
+            for line in plan(&some, policy, now(), None).unwrap().decisions {
+                alone.insert(line.key.clone(), line);
+            }
+        }
+        for line in both.decisions {
+            let other = &alone[&line.key];
+            // The newest of a trigger stays by its rules, or as the newest of all.
+            if other.reasons == [Reason::Newest] {
+                continue;
+            }
+            prop_assert_eq!(&line, other);
+        }
     }
 
     #[test]
