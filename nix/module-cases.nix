@@ -22,6 +22,20 @@
             schedule = "Mon..Fri 07:30";
             reason = ''50% of "all" $work starts'';
             randomizedDelay = "0";
+            capture.state = [ "shop" ];
+            keep.keepWeekly = 8;
+          };
+          before-switch = {
+            trigger = "preSwitch";
+            capture.state = [ "*" ];
+          };
+          after-boot = {
+            trigger = "boot";
+            capture.config = false;
+          };
+          before-healing = {
+            trigger = "preHeal";
+            reason = "in case the cure is worse";
           };
         };
         retention = {
@@ -41,6 +55,61 @@
             keepWithin = "30d";
           };
         };
+        verify.schedule = "monthly";
+        state = {
+          database = {
+            paths = [ "/var/lib/postgresql" ];
+            exclude = [ "/var/lib/postgresql/tmp" ];
+            before = [
+              "/run/current-system/sw/bin/dump"
+              "all of it"
+            ];
+            after = [ "/run/current-system/sw/bin/tidy" ];
+          };
+          shop = {
+            paths = [ "/var/lib/shop" ];
+            units = [
+              "shop.service"
+              "shop@1.service"
+            ];
+          };
+        };
+        preSwitch = {
+          required = true;
+          timeout = "45s";
+        };
+        gate = {
+          window = "1min 30s";
+          confirmTimeout = "10min";
+        };
+        bootGate = {
+          enable = true;
+          attempts = 2;
+        };
+        health.checks = {
+          network = {
+            command = [
+              "/run/current-system/sw/bin/ping"
+              "-c1"
+              "192.0.2.1"
+            ];
+            timeout = "5s";
+          };
+          disk = {
+            command = [ "/run/current-system/sw/bin/check-disk" ];
+            required = false;
+          };
+        };
+        heal = {
+          enable = true;
+          interval = "1h";
+        };
+        remotes.office = {
+          url = "rest:https://backup.example.org/machine";
+          passwordFile = "/run/secrets/backup";
+          schedule = "daily";
+        };
+        pins.last-year = "/nix/store/00000000000000000000000000000000-nixos-system-machine-25.11";
         settings.retention.points.keepTags = [ "release" ];
       };
     };
@@ -50,14 +119,91 @@
         enable = true;
         points = { };
         retention.schedule = null;
+        verify.schedule = null;
       };
     };
+
+    # What the file says counts, what it leaves out comes from the options, and
+    # the settings have the last word.
+    from-a-file = {
+      services.cairn = {
+        enable = true;
+        policyFile = ./cases/cairn.json;
+        gate.window = "5s";
+        gate.rollback = false;
+        settings.preSwitch.required = true;
+      };
+    };
+
+    nothing-around-switches = {
+      services.cairn = {
+        enable = true;
+        preSwitch.enable = false;
+        gate.enable = false;
+      };
+    };
+
+    gate-that-only-tells = {
+      services.cairn = {
+        enable = true;
+        preSwitch.enable = false;
+      };
+    };
+
+    boot-counting = {
+      boot.loader.systemd-boot.enable = true;
+      services.cairn = {
+        enable = true;
+        bootGate.enable = true;
+        bootGate.attempts = 2;
+      };
+    };
+
+    # A release before 26.11, as far as the module can tell.
+    no-boot-counting =
+      { lib, ... }:
+      {
+        disabledModules = [ "system/boot/loader/systemd-boot/systemd-boot.nix" ];
+        options.boot.loader.systemd-boot = lib.mkOption {
+          default = { };
+          type = lib.types.submodule {
+            freeformType = lib.types.attrsOf lib.types.anything;
+            config = {
+              enable = true;
+              installDeviceTree = false;
+            };
+          };
+        };
+        config.services.cairn = {
+          enable = true;
+          bootGate.enable = true;
+        };
+      };
 
     read-only-etc = {
       boot.initrd.systemd.enable = true;
       system.etc.overlay.enable = true;
       system.etc.overlay.mutable = false;
       services.userborn.enable = true;
+      services.cairn.enable = true;
+    };
+
+    no-shell-at-boot = {
+      boot.initrd.systemd.enable = true;
+      system.etc.overlay.enable = true;
+      system.nixos-init.enable = true;
+      services.userborn.enable = true;
+      services.cairn.enable = true;
+      services.cairn.bootGate.enable = true;
+    };
+
+    container = {
+      boot.isContainer = true;
+      services.cairn.enable = true;
+    };
+
+    switched-elsewhere = {
+      system.switch.enable = false;
       services.cairn.enable = true;
     };
 
@@ -186,6 +332,154 @@
     two-state-directories = {
       set.settings.stateDir = "/var/lib/elsewhere";
       says = "Set services.cairn.stateDir only";
+    };
+    no-verify-schedule = {
+      set.verify.schedule = "";
+      says = "or null to verify by hand only";
+    };
+    schedule-without-clock = {
+      set.points.start = {
+        trigger = "boot";
+        schedule = "daily";
+      };
+      says = "Remove the schedule";
+    };
+    schedule-missing-in-settings = {
+      set.settings.points.extra.reason = "some day";
+      says = "Give a calendar event such as schedule";
+    };
+    keep-nothing-of-a-name = {
+      set.points.daily.keep = { };
+      says = "keep.keepLast = 5";
+    };
+    capture-unknown-state = {
+      set.points.daily.capture.state = [ "shop" ];
+      says = "Declare the set in services.cairn.state";
+    };
+    another-version = {
+      set.settings.version = 2;
+      says = "reads policies of version 1";
+    };
+    state-badly-named = {
+      set.state."a b".paths = [ "/var/lib/a" ];
+      says = "services.cairn.state has the name \"a b\". Rename it";
+    };
+    state-without-paths = {
+      set.state.shop = { };
+      says = "Name at least one file or directory, or remove the set";
+    };
+    state-path-relative = {
+      set.state.shop.paths = [ "var/lib/shop" ];
+      says = "outside the store";
+    };
+    state-path-in-store = {
+      set.state.shop.paths = [ "/nix/store/shop" ];
+      says = "outside the store";
+    };
+    state-holds-points = {
+      set.state.all.paths = [ "/var/lib" ];
+      says = "Move one out of the other";
+    };
+    exclude-elsewhere = {
+      set.state.shop = {
+        paths = [ "/var/lib/shop" ];
+        exclude = [ "/var/cache/shop" ];
+      };
+      says = "not below a path of its set";
+    };
+    unit-without-kind = {
+      set.state.shop = {
+        paths = [ "/var/lib/shop" ];
+        units = [ "shop" ];
+      };
+      says = "Write whole names of units";
+    };
+    state-command-by-name = {
+      set.state.shop = {
+        paths = [ "/var/lib/shop" ];
+        before = [ "sqlite3" ];
+      };
+      says = "without a program's whole path";
+    };
+    state-command-empty = {
+      set.state.shop = {
+        paths = [ "/var/lib/shop" ];
+        after = [ ];
+      };
+      says = "without a program's whole path";
+    };
+    pin-badly-named = {
+      set.pins."../x" = "/nix/store/00000000000000000000000000000000-x";
+      says = "services.cairn.pins has the name";
+    };
+    pin-below-store-path = {
+      set.pins.init = "/nix/store/00000000000000000000000000000000-x/init";
+      says = "what is right below /nix/store";
+    };
+    span-without-unit = {
+      set.settings.gate.window = "30";
+      says = "Write a number with its unit";
+    };
+    span-of-another-type = {
+      set.settings.preSwitch.timeout = 30;
+      says = "Write a number with its unit";
+    };
+    no-time-for-the-hook = {
+      set.preSwitch.timeout = "0s";
+      says = "Write at least";
+    };
+    required-but-not-taken = {
+      set.preSwitch = {
+        enable = false;
+        required = true;
+      };
+      says = "or preSwitch.required = false";
+    };
+    back-to-nothing = {
+      set.preSwitch.enable = false;
+      set.gate.rollback = true;
+      says = "or gate.rollback = false";
+    };
+    confirm-nothing = {
+      set.gate = {
+        rollback = false;
+        confirmTimeout = "5min";
+      };
+      says = "or gate.confirmTimeout = null";
+    };
+    check-badly-named = {
+      set.health.checks."my check".command = [ "/bin/true" ];
+      says = "services.cairn.health.checks has the name";
+    };
+    check-without-command = {
+      set.health.checks.shop = { };
+      says = "has no command";
+    };
+    check-by-name = {
+      set.health.checks.shop.command = [ "curl" ];
+      says = "without a program's whole path";
+    };
+    remote-badly-named = {
+      set.remotes."a/b".url = "/mnt";
+      says = "services.cairn.remotes has the name";
+    };
+    remote-nowhere = {
+      set.remotes.office = { };
+      says = "Say where";
+    };
+    remote-password-in-store = {
+      set.remotes.office = {
+        url = "/mnt";
+        passwordFile = "/nix/store/00000000000000000000000000000000-password";
+      };
+      says = "Name a file outside the store";
+    };
+    remote-empty-schedule = {
+      set.remotes.office = {
+        url = "/mnt";
+        schedule = "";
+      };
+      says = "services.cairn.remotes has an empty schedule";
     };
     no-nix = {
       also.nix.enable = false;

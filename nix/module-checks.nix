@@ -86,14 +86,31 @@ let
       (require "the system evaluates all the same" (!(builtins.tryEval (toplevel config)).success))
     ];
 
-  full = (evaluate self.nixosModules.default cases.good.full).config;
+  configOf = name: (evaluate self.nixosModules.default cases.good.${name}).config;
+  full = configOf "full";
+  linesOf = config: unit: lib.splitString "\n" config.systemd.units.${unit}.text;
   hasLines =
-    unit: lines:
-    let
-      text = lib.splitString "\n" full.systemd.units.${unit}.text;
-    in
-    map (line: require "${unit} has no line ${line}" (lib.elem line text)) lines;
-  cairnUnits = lib.filter (lib.hasPrefix "cairn-") (lib.attrNames full.systemd.units);
+    unit: map (line: require "${unit} has no line ${line}" (lib.elem line (linesOf full unit)));
+  hasNoLines =
+    unit: map (line: require "${unit} has the line ${line}" (!lib.elem line (linesOf full unit)));
+  unitsOf = config: lib.filter (lib.hasPrefix "cairn-") (lib.attrNames config.systemd.units);
+  hasUnits =
+    config: units:
+    require "the units are ${toString (unitsOf config)}" (unitsOf config == lib.naturalSort units);
+  cairn = lib.getExe full.services.cairn.package;
+
+  # What differs between `nix/render` now and what is in the repository.
+  rendered = import ./rendered.nix {
+    inherit nixpkgs;
+    inherit (pkgs.stdenv.hostPlatform) system;
+  };
+  folder = ../nixos-tests/bed/rendered;
+  same =
+    path: text:
+    if lib.hasSuffix ".json" path then
+      lib.importJSON (folder + "/${path}") == builtins.fromJSON text
+    else
+      lib.readFile (folder + "/${path}") == text;
 
   options = lib.optionAttrSetToDocList {
     inherit ((evaluate self.nixosModules.default { }).options.services) cairn;
@@ -124,59 +141,189 @@ lib.mapAttrs' (
   module-units = check "module-units" (
     firstOf (
       [
-        (require "the units are ${toString cairnUnits}" (
-          cairnUnits == [
-            "cairn-point-before-work.service"
-            "cairn-point-before-work.timer"
-            "cairn-point-hourly.service"
-            "cairn-point-hourly.timer"
-            "cairn-prune.service"
-            "cairn-prune.timer"
-          ]
-        ))
+        (hasUnits full [
+          "cairn-boot.service"
+          "cairn-point-before-work.service"
+          "cairn-point-before-work.timer"
+          "cairn-point-hourly.service"
+          "cairn-point-hourly.timer"
+          "cairn-prune.service"
+          "cairn-prune.timer"
+          "cairn-switched.path"
+          "cairn-switched.service"
+          "cairn-verify.service"
+          "cairn-verify.timer"
+        ])
+        (hasUnits (configOf "disabled") [ ])
+        (hasUnits (configOf "nothing-around-switches") [
+          "cairn-boot.service"
+          "cairn-point-daily.service"
+          "cairn-point-daily.timer"
+          "cairn-prune.service"
+          "cairn-prune.timer"
+          "cairn-verify.service"
+          "cairn-verify.timer"
+        ])
+        # Where a point was declared makes no difference.
+        (hasUnits (configOf "from-a-file") [
+          "cairn-boot.service"
+          "cairn-point-nightly.service"
+          "cairn-point-nightly.timer"
+          "cairn-prune.service"
+          "cairn-prune.timer"
+          "cairn-switched.path"
+          "cairn-switched.service"
+          "cairn-verify.service"
+          "cairn-verify.timer"
+        ])
       ]
+      # A switch neither restarts nor stops what runs.
+      ++ lib.concatMap (
+        unit:
+        hasLines unit [
+          "X-RestartIfChanged=false"
+          "X-StopOnRemoval=false"
+          "RequiresMountsFor=/persist/cairn"
+          "Type=oneshot"
+          "Environment=\"NIX_REMOTE=daemon\""
+        ]
+      ) (lib.filter (lib.hasSuffix ".service") (unitsOf full))
+      # Nor does it leave anything that goes on when the module is turned off.
+      ++ lib.concatMap (unit: hasNoLines unit [ "X-StopOnRemoval=false" ]) (
+        lib.filter (unit: !lib.hasSuffix ".service" unit) (unitsOf full)
+      )
       ++ hasLines "cairn-point-before-work.timer" [
         "OnCalendar=Mon..Fri 07:30"
         "Persistent=true"
         "RandomizedDelaySec=0"
       ]
       ++ hasLines "cairn-point-before-work.service" [
-        "X-RestartIfChanged=false"
-        "X-StopOnRemoval=false"
-        "RequiresMountsFor=/persist/cairn"
-        "Type=oneshot"
+        "RequiresMountsFor=/var/lib/shop"
         "ProtectSystem=strict"
         "ProtectHome=read-only"
         "ReadWritePaths=/persist/cairn"
         "ReadWritePaths=/nix/var/nix/gcroots/cairn"
-        ''ExecStart="${lib.getExe full.services.cairn.package}" "--state-dir" "/persist/cairn" "create" "--trigger" "schedule:before-work" "--reason" "50%% of \"all\" $$work starts"''
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "create" "--trigger" "schedule:before-work" "--reason" "50%% of \"all\" $$work starts"''
       ]
+      # It captures all state, so it runs the user's commands.
+      ++ hasLines "cairn-point-hourly.service" [ "RequiresMountsFor=/var/lib/postgresql" ]
+      ++ hasNoLines "cairn-point-hourly.service" [ "ProtectSystem=strict" ]
       ++ hasLines "cairn-prune.service" [
-        ''ExecStart="${lib.getExe full.services.cairn.package}" "--state-dir" "/persist/cairn" "prune" "--yes"''
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "prune" "--yes"''
         "ReadWritePaths=/nix/var/nix/profiles"
-        "X-RestartIfChanged=false"
       ]
+      ++ hasLines "cairn-verify.service" [
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "verify"''
+        "ProtectSystem=strict"
+      ]
+      ++ hasLines "cairn-switched.path" [ "PathChanged=/run/current-system" ]
+      ++ hasLines "cairn-switched.service" [
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "hook" "switched"''
+        "StartLimitIntervalSec=0"
+        "TimeoutStartSec=infinity"
+      ]
+      ++ hasNoLines "cairn-switched.service" [ "ProtectSystem=strict" ]
+      ++ hasLines "cairn-boot.service" [
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "hook" "boot"''
+        "ConditionPathExists=!/run/nixos/switch-to-configuration.lock"
+      ]
+      ++ hasNoLines "cairn-boot.service" [ "ProtectSystem=strict" ]
     )
+  );
+
+  module-hook = check "module-hook" (
+    let
+      hookOf = name: (configOf name).system.preSwitchChecks.cairn or null;
+      bare = builtins.unsafeDiscardStringContext;
+      policyOf = name: bare (configOf name).environment.etc."cairn/policy.json".source;
+      isIn = name: text: lib.hasInfix text (bare (hookOf name));
+    in
+    firstOf [
+      (require "it is there without the module" (hookOf "disabled" == null))
+      (require "it is there with nothing to do" (hookOf "nothing-around-switches" == null))
+      (require "it acts on other actions than switch, test and boot" (
+        isIn "minimal" "switch | test | boot)"
+      ))
+      (require "it acts without a current system" (isIn "minimal" "if [ -e /run/current-system ]"))
+      (require "it has another policy than /etc" (
+        isIn "minimal" ''/bin/cairn --policy ${policyOf "minimal"} hook pre-switch "$1" "$2" ||''
+      ))
+      (require "it refuses a switch" (!isIn "minimal" "exit 1"))
+      (require "it lets a switch through" (isIn "full" "exit 1"))
+      (require "it does not have the policy's time" (isIn "full" "/bin/timeout --kill-after=5 45 "))
+      (require "it does not have the policy file's time" (
+        isIn "from-a-file" "/bin/timeout --kill-after=5 90 "
+      ))
+    ]
+  );
+
+  module-boot-gate = check "module-boot-gate" (
+    let
+      counting = configOf "boot-counting";
+      older = configOf "no-boot-counting";
+      requires = config: config.systemd.services.cairn-boot.requiredBy;
+      loader = counting.boot.loader.systemd-boot;
+      # Only the newest releases count.
+      knows = loader ? bootCounting;
+    in
+    firstOf [
+      (require "boots are judged unasked" (requires (configOf "minimal") == [ ]))
+      (require "boot-complete.target does not wait" (
+        requires counting == [ "boot-complete.target" ]
+        && counting.systemd.services.cairn-boot.before == [ "boot-complete.target" ]
+      ))
+      (require "entries are not counted" (
+        !knows || (loader.bootCounting.enable && loader.bootCounting.tries == 2)
+      ))
+      (require "older releases lack the units" (
+        lib.all (unit: lib.elem unit older.systemd.additionalUpstreamSystemUnits) [
+          "boot-complete.target"
+          "systemd-bless-boot.service"
+        ]
+      ))
+    ]
+  );
+
+  module-pins = check "module-pins" (
+    require "the declared pin has no link" (
+      full.systemd.tmpfiles.settings."10-cairn"."/nix/var/nix/gcroots/cairn/declared/last-year"."L+".argument
+      == "/nix/store/00000000000000000000000000000000-nixos-system-machine-25.11"
+    )
+  );
+
+  # `nix/render` would write what is there.
+  rendered = check "rendered" (
+    let
+      differing = lib.attrNames (
+        lib.filterAttrs (
+          path: text: !lib.pathExists (folder + "/${path}") || !same path text
+        ) rendered.fixtures
+      );
+      present = map (path: lib.removePrefix "${toString folder}/" (toString path)) (
+        lib.filesystem.listFilesRecursive folder
+      );
+      extra = lib.subtractLists (lib.attrNames rendered.fixtures ++ [ "sources.sha256" ]) present;
+    in
+    firstOf [
+      (require "docs/options.md is out of date: run nix/render" (
+        lib.readFile ../docs/options.md == rendered.options
+      ))
+      (require
+        "nixos-tests/bed/rendered is out of date: run nix/render (${toString (differing ++ extra)})"
+        (differing ++ extra == [ ])
+      )
+    ]
   );
 
   # The program's own tests read the same files.
   module-policy = check "module-policy" (
     firstOf (
-      map
-        (
-          name:
-          let
-            inherit ((evaluate self.nixosModules.default cases.good.${name}).config.services.cairn) settings;
-          in
-          require "the policy of ${name} is ${builtins.toJSON settings}" (
-            settings == lib.importJSON (../tests/fixtures + "/policy-${name}.json")
-          )
+      lib.mapAttrsToList (
+        name: settings:
+        require "the policy of ${name} is ${builtins.toJSON settings}: run nix/render" (
+          settings == lib.importJSON (../tests/fixtures + "/policy-${name}.json")
         )
-        [
-          "minimal"
-          "full"
-          "nothing-by-the-clock"
-        ]
+      ) rendered.policies
     )
   );
 

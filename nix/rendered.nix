@@ -150,4 +150,11 @@ in
     options = (evaluate { }).options.services.cairn;
   };
   inherit fixtures;
+  # What the program's own tests read, by the name of the case.
+  policies = lib.genAttrs [
+    "minimal"
+    "full"
+    "nothing-by-the-clock"
+    "from-a-file"
+  ] (name: (evaluate (import ./module-cases.nix).good.${name}).config.services.cairn.settings);
 }
