@@ -45,7 +45,7 @@ for unit in getty.target systemd-logind.service systemd-user-sessions.service \
   proc-sys-fs-binfmt_misc.automount systemd-modules-load.service; do
   rm -f usr/lib/systemd/system/*.wants/"$unit"
 done
-mkdir -p opt/bed/bin opt/cairn/bin boot/loader/entries etc/nixos etc/nix nix/store root/.cache
+mkdir -p var/lib/app opt/bed/bin opt/cairn/bin boot/loader/entries etc/nixos etc/nix nix/store root/.cache
 mkdir -p nix/var/nix/{profiles/per-user,gcroots}
 echo 0123456789abcdef0123456789abcdef >etc/machine-id
 echo bed >etc/hostname
@@ -63,6 +63,7 @@ cat >etc/nixos/configuration.nix <<'CONF'
   services.cairn.enable = true;
 }
 CONF
+echo 'rows' >var/lib/app/data
 echo '{ }' >etc/nixos/hardware-configuration.nix
 
 # Newer than /usr, or the first boot would do what follows an update.

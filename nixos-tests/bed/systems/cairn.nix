@@ -30,8 +30,27 @@ let
     else
       b;
 
-  unitNames = builtins.attrNames (builtins.readDir (rendered + "/units"));
-  wants = lines (builtins.readFile (rendered + "/wants"));
+  # The parts of a folder of rendered/, over those that all have in common.
+  read =
+    variant:
+    let
+      folder = rendered + "/${variant}";
+      file =
+        path:
+        builtins.readFile (
+          if variant != "" && builtins.pathExists (folder + "/${path}") then
+            folder + "/${path}"
+          else
+            rendered + "/${path}"
+        );
+      unitsOf =
+        folder:
+        if builtins.pathExists (folder + "/units") then builtins.readDir (folder + "/units") else { };
+    in
+    {
+      inherit file;
+      units = builtins.mapAttrs (name: _: file "units/${name}") (unitsOf rendered // unitsOf folder);
+    };
 in
 {
   absent = {
@@ -42,30 +61,25 @@ in
     programs = [ ];
   };
 
-  # With this merged over the rendered policy.
+  # A variant ("" is the plain one), with settings merged over its policy.
   over =
-    settings:
+    variant: settings:
     let
+      inherit (read variant) file units;
       policy = builtins.toFile "cairn-policy.json" (
-        builtins.toJSON (
-          merge (builtins.fromJSON (builtins.readFile (rendered + "/policy.json"))) settings
-        )
+        builtins.toJSON (merge (builtins.fromJSON (file "policy.json")) settings)
       );
-      text = path: substitute policy (builtins.readFile path);
     in
     {
-      inherit wants;
-      units = builtins.listToAttrs (
-        map (name: {
-          inherit name;
-          value = text (rendered + "/units/${name}");
-        }) unitNames
-      );
+      units = builtins.mapAttrs (_: substitute policy) units;
+      wants = lines (file "wants");
       etc = {
         "cairn/policy.json" = policy;
-        "tmpfiles.d/10-cairn.conf" = builtins.toFile "10-cairn.conf" (text (rendered + "/tmpfiles.conf"));
+        "tmpfiles.d/10-cairn.conf" = builtins.toFile "10-cairn.conf" (
+          substitute policy (file "tmpfiles.conf")
+        );
       };
-      checks.cairn = text (rendered + "/pre-switch-check.sh");
+      checks.cairn = substitute policy (file "pre-switch-check.sh");
       programs = [ "/opt/cairn/bin/cairn" ];
     };
 }

@@ -57,8 +57,8 @@ builtins.mapAttrs make {
     "TimeoutStartSec=1s"
     "ExecStart=/usr/bin/sleep infinity"
   ];
-  # The app starts, and crashes 3 s later.
-  late-crash.app = text.service [ "ExecStart=/bin/sh -c 'sleep 3; exit 1'" ];
+  # The app starts, and crashes 2 s later.
+  late-crash.app = text.service [ "ExecStart=/bin/sh -c 'sleep 2; exit 1'" ];
   # The app takes its time: time to kill the switch in.
   long-start.app = text.service [
     "Type=oneshot"
