@@ -29,7 +29,11 @@ pub fn need_root() -> bool {
     rustix::process::geteuid().is_root() || skip("root is missing")
 }
 
-fn skip(why: &str) -> bool {
+/// Prints and records a skip; gives false.
+///
+/// # Panics
+/// As [`need`].
+pub fn skip(why: &str) -> bool {
     let strict = ["CI", "CAIRN_TEST_STRICT"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());

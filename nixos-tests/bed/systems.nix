@@ -1,0 +1,33 @@
+# The generations of the bed: NixOS systems in miniature, built without nixpkgs
+# by the Nix of the base tree. Each set holds the same generations: without
+# cairn, with it, and with other policies.
+let
+  variants = import ./systems/variants.nix;
+  cairn = import ./systems/cairn.nix;
+
+  # Long enough for what breaks late, short enough for many tests.
+  window.gate.window = "4s";
+
+  sets = {
+    plain = variants { parts = cairn.absent; };
+    cairn = variants { parts = cairn.over "" window; };
+    # No point, no switch.
+    required = variants { parts = cairn.over "required" window; };
+    # Boots are judged too.
+    boot-gate = variants { parts = cairn.over "boot-gate" window; };
+    # What broke is left as it is.
+    no-rollback = variants {
+      parts = cairn.over "" {
+        gate = window.gate // {
+          rollback = false;
+        };
+      };
+    };
+  };
+
+  recurse = value: value // { recurseForDerivations = true; };
+in
+{
+  all = recurse (builtins.mapAttrs (_: recurse) sets);
+  paths = builtins.mapAttrs (_: builtins.mapAttrs (_: system: "${system}")) sets;
+}
