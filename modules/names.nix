@@ -2,6 +2,6 @@
 # and of the trigger `schedule:<name>`.
 { lib }:
 {
-  isValid = name: lib.match "[a-zA-Z0-9][a-zA-Z0-9_-]*" name != null;
-  says = ''letters, digits, "-" and "_" only, with a letter or a digit first'';
+  isValid = name: lib.match "[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}" name != null;
+  says = ''letters, digits, "-" and "_" only, with a letter or a digit first, 64 at most'';
 }

@@ -42,6 +42,14 @@ let
     pins = lib.mapAttrs (_: toString) cfg.pins;
   };
 
+  written = json.generate "cairn-policy.json" cfg.settings;
+  # The program that will read it finds what no assertion here looks for, such
+  # as misspelt names in the policy file, before any machine has it.
+  checked = pkgs.runCommand "cairn-policy.json" { } ''
+    ${lib.getExe cfg.package} policy check ${written}
+    cp ${written} $out
+  '';
+
   weigh = priority: lib.mapAttrsRecursive (_: lib.mkOverride priority);
 in
 {
@@ -53,6 +61,7 @@ in
       (weigh 900 cfg.fromFile)
     ];
 
-    environment.etc."cairn/policy.json".source = json.generate "cairn-policy.json" cfg.settings;
+    environment.etc."cairn/policy.json".source =
+      if pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform then checked else written;
   };
 }

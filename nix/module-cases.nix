@@ -143,7 +143,7 @@
       };
     };
 
-    gate-that-only-tells = {
+    gate-without-a-point = {
       services.cairn = {
         enable = true;
         preSwitch.enable = false;
@@ -205,6 +205,16 @@
     switched-elsewhere = {
       system.switch.enable = false;
       services.cairn.enable = true;
+    };
+
+    all-state-but-the-points = {
+      services.cairn = {
+        enable = true;
+        state.all = {
+          paths = [ "/var/lib" ];
+          exclude = [ "/var/lib/cairn" ];
+        };
+      };
     };
 
     root-emptied-at-boot = {
@@ -378,7 +388,14 @@
     };
     state-holds-points = {
       set.state.all.paths = [ "/var/lib" ];
-      says = "Move one out of the other";
+      says = "or name it in exclude";
+    };
+    state-among-points = {
+      set.state.all = {
+        paths = [ "/var/lib/cairn/x" ];
+        exclude = [ "/var/lib/cairn/x/y" ];
+      };
+      says = "or name it in exclude";
     };
     exclude-elsewhere = {
       set.state.shop = {
@@ -434,11 +451,6 @@
         required = true;
       };
       says = "or preSwitch.required = false";
-    };
-    back-to-nothing = {
-      set.preSwitch.enable = false;
-      set.gate.rollback = true;
-      says = "or gate.rollback = false";
     };
     confirm-nothing = {
       set.gate = {

@@ -50,12 +50,6 @@ in
       '';
     }
     {
-      assertion = (gate.enable && gate.rollback) -> preSwitch.enable;
-      message = ''
-        services.cairn.gate.rollback goes back to the restore point before a switch, but none is taken. Set preSwitch.enable = true, or gate.rollback = false.
-      '';
-    }
-    {
       assertion = (gate.confirmTimeout or null) != null -> gate.enable && gate.rollback;
       message = ''
         services.cairn.gate.confirmTimeout has no effect: it says when to go back, and nothing goes back. Set gate.enable = true and gate.rollback = true, or gate.confirmTimeout = null.

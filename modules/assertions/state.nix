@@ -10,7 +10,6 @@ let
     isWithin
     isWithinAny
     namesWhere
-    overlap
     quote
     ;
 
@@ -28,7 +27,11 @@ let
   badNames = namesWhere (name: _: !names.isValid name) state;
   empty = namesWhere (_: set: (set.paths or [ ]) == [ ]) state;
   badPaths = wrong "paths" (_: path: !isPlainPath path || isWithin "/nix/store" path);
-  overlapping = wrong "paths" (_: overlap cfg.stateDir);
+  overlapping = wrong "paths" (
+    set: path:
+    isWithin cfg.stateDir path
+    || (isWithin path cfg.stateDir && !isWithinAny (set.exclude or [ ]) cfg.stateDir)
+  );
   badExcludes = wrong "exclude" (
     set: path: !isPlainPath path || !isWithinAny (set.paths or [ ]) path
   );
@@ -77,7 +80,7 @@ in
     {
       assertion = overlapping == [ ];
       message = ''
-        services.cairn.state has the paths ${quote overlapping}, and stateDir is "${cfg.stateDir}": points would hold points. Move one out of the other.
+        services.cairn.state has the paths ${quote overlapping}, and stateDir is "${cfg.stateDir}": points would hold points. Move one out of the other, or name it in exclude.
       '';
     }
     {

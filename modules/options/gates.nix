@@ -1,10 +1,8 @@
 # What happens around a switch and a boot, and what is looked at to judge them.
-{ config, lib, ... }:
+{ lib, ... }:
 
 let
   inherit (lib) mkOption types;
-
-  cfg = config.services.cairn;
   shared = import ../types.nix { inherit lib; };
 
   check.options = {
@@ -79,19 +77,20 @@ in
         default = null;
         example = "5min";
         description = ''
-          Go back unless you run `cairn confirm` within this time after the
-          switch: for machines that you could lock yourself out of. `null` needs
-          no such word.
+          Go back unless somebody confirms the switch within this time: for
+          machines that you could lock yourself out of. This version of cairn
+          does not ask for it yet: the setting is only written to the policy.
+          `null` needs no such word.
         '';
       };
       rollback = mkOption {
         type = types.bool;
-        default = cfg.preSwitch.enable;
-        defaultText = lib.literalExpression "config.services.cairn.preSwitch.enable";
+        default = true;
         example = false;
         description = ''
-          Whether a bad switch is taken back: to the restore point before it.
-          Otherwise it is only told.
+          Whether a bad switch is taken back: to the restore point before it, or
+          without one to the system that ran. Otherwise it is only told. It also
+          says whether a boot gate may go back.
         '';
       };
     };
@@ -102,18 +101,20 @@ in
         default = false;
         example = true;
         description = ''
-          Whether the system is judged after a boot. With systemd-boot, entries
-          get a boot counter where the release of NixOS knows of it
-          ({option}`boot.loader.systemd-boot.bootCounting`, from 26.11), and a boot
-          that is judged bad counts as failed, so that the boot loader itself
-          falls back to another entry.
+          Whether the system is judged after a boot. One that is well becomes
+          known-good; after several bad boots the last known-good one takes its
+          place. With systemd-boot, entries also get a boot counter where the
+          release of NixOS knows of it
+          ({option}`boot.loader.systemd-boot.bootCounting`, from 26.11), so that
+          the boot loader falls back by itself from a system that does not come
+          up at all.
         '';
       };
       attempts = mkOption {
         type = types.ints.positive;
         default = 3;
         example = 2;
-        description = "How many boots of a system may fail before another takes its place.";
+        description = "How many boots of a system may be bad before another takes its place.";
       };
     };
 

@@ -1,6 +1,11 @@
 # A machine as nixos-rebuild leaves one, which test machines are not by
 # themselves: it can switch, and it has a configuration and a system profile.
-{ lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 {
   imports = [ ../../modules ];
 
@@ -8,12 +13,18 @@
     enable = true;
     # Nothing happens by the clock but what a test asks for.
     points = lib.mkDefault { };
-    retention.schedule = null;
+    retention.schedule = lib.mkDefault null;
+    verify.schedule = lib.mkDefault null;
+    # Nor does anything happen around a switch: see watched.nix.
+    preSwitch.enable = lib.mkDefault false;
+    gate.enable = lib.mkDefault false;
   };
 
   system.switch.enable = true;
-  # Nothing to install: these machines boot by direct kernel start.
-  system.build.installBootLoader = lib.mkForce (lib.getExe' pkgs.coreutils "true");
+  # Nothing to install where machines boot by direct kernel start.
+  system.build.installBootLoader = lib.mkIf (!config.virtualisation.useBootLoader) (
+    lib.mkForce (lib.getExe' pkgs.coreutils "true")
+  );
 
   # Nothing may be fetched or asked for: all that a test needs is in its store.
   nix.settings.substituters = lib.mkForce [ ];
