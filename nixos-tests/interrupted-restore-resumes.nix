@@ -62,11 +62,11 @@
           machine.wait_for_unit("multi-user.target")
           code, text = machine.execute("cairn status")
           assert code == 22, f"status ended with {code}: {text}"
-          code, text = machine.execute("cairn create 2>&1")
-          assert code == 22, f"a point of half a restore: {code}: {text}"
+          code, text = machine.execute("cairn restore latest --yes 2>&1")
+          assert code == 22, f"another restore beside it: {code}: {text}"
 
       with subtest("It goes on where it was"):
-          machine.succeed("cairn resume")
+          machine.succeed("cairn resume --yes")
           machine.succeed("cairn status")
           assert_runs(target)
           machine.wait_for_unit("slow.service")

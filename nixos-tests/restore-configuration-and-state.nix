@@ -1,5 +1,5 @@
-# A restore brings configuration and state back together, with the unit that
-# owns the state stopped meanwhile.
+# A restore brings configuration and state back together. The unit that owns the
+# state is stopped meanwhile, and runs again afterwards.
 {
   name = "cairn-restore-configuration-and-state";
   globalTimeout = 1200;
@@ -9,16 +9,16 @@
     {
       imports = [ ./common/node.nix ];
       environment.systemPackages = [ pkgs.sqlite ];
-      # It has its database open all the time, and writes to it.
+      # It writes to its database all the time.
       systemd.services.shop = {
         wantedBy = [ "multi-user.target" ];
         path = [ pkgs.sqlite ];
-        serviceConfig.StateDirectory = "shop";
+        serviceConfig.StateDirectory = "shop shop/cache";
         script = ''
-          sqlite3 /var/lib/shop/db "create table if not exists visits (at)"
+          cd /var/lib/shop
+          sqlite3 db "create table if not exists visits (who text)"
           while true; do
-            sqlite3 /var/lib/shop/db "insert into visits values (unixepoch())"
-            date > /var/lib/shop/cache
+            sqlite3 -cmd ".timeout 5000" db "insert into visits values ('somebody')"
             sleep 0.2
           done
         '';
@@ -34,50 +34,55 @@
     database = "/var/lib/shop/db"
 
 
-    def visits() -> int:
-        return int(machine.succeed(f"sqlite3 -cmd '.timeout 5000' {database} 'select count(*) from visits'"))
+    def ask(sql: str) -> str:
+        return machine.succeed(f"sqlite3 -cmd '.timeout 5000' {database} \"{sql}\"").strip()
+
+
+    def visits_of(who: str) -> int:
+        return int(ask(f"select count(*) from visits where who = '{who}'"))
 
 
     machine.wait_for_unit("multi-user.target")
     machine.wait_for_unit("test-machine-setup.service")
     machine.wait_for_unit("shop.service")
-    machine.wait_until_succeeds(f"test -e {database} && test -e /var/lib/shop/cache")
+    machine.wait_until_succeeds(f"sqlite3 {database} 'select * from visits' | grep somebody")
     configuration = machine.succeed("cat /etc/nixos/configuration.nix")
-    machine.succeed("chmod 0640 /var/lib/shop/db")
+    ask("insert into visits values ('alice')")
+    machine.succeed(f"chmod 0640 {database}", "echo before > /var/lib/shop/cache/page")
 
-    with subtest("The point holds both"):
-        least = visits()
+    with subtest("The point holds both, and the unit runs again"):
+        began = machine.succeed("systemctl show -p InvocationID --value shop.service")
         machine.succeed("cairn create")
         machine.wait_for_unit("shop.service")
-        most = visits()
+        then = machine.succeed("systemctl show -p InvocationID --value shop.service")
+        assert then != began, "the unit was not stopped for the capture"
 
     with subtest("Break both"):
+        ask("delete from visits where who = 'alice'")
         machine.succeed(
             "echo broken > /etc/nixos/configuration.nix",
-            "systemctl stop shop.service",
-            f"echo 'not a database' > {database}",
             f"chmod 0666 {database}",
             "touch /var/lib/shop/stray",
-            "echo kept > /var/lib/shop/cache",
-            "systemctl start --no-block shop.service",
+            "echo after > /var/lib/shop/cache/page",
         )
 
-    with subtest("Restore it"):
+    with subtest("Restore them"):
         machine.succeed("cairn restore latest --yes")
         assert machine.succeed("cat /etc/nixos/configuration.nix") == configuration
-        machine.succeed("systemctl stop shop.service")
-        assert machine.succeed(f"sqlite3 {database} 'pragma integrity_check'").strip() == "ok"
-        assert least <= visits(), f"{visits()} visits, and {least} at the point"
+        machine.wait_for_unit("shop.service")
+        assert visits_of("alice") == 1, "what the point held is not back"
+        assert ask("pragma integrity_check") == "ok"
         mode = machine.succeed(f"stat -c %a {database}").strip()
         assert mode == "640", f"the database has mode {mode}"
         machine.fail("test -e /var/lib/shop/stray")
-        # What a set leaves out is left alone.
-        machine.succeed("test -e /var/lib/shop/cache")
+
+    with subtest("What a set leaves out is left alone"):
+        assert machine.succeed("cat /var/lib/shop/cache/page").strip() == "after"
 
     with subtest("Undo it"):
         machine.succeed("cairn undo --yes")
-        machine.succeed("grep -q broken /etc/nixos/configuration.nix")
-        machine.succeed(f"grep -q 'not a database' {database}")
-        machine.succeed("test -e /var/lib/shop/stray")
+        machine.succeed("grep -q broken /etc/nixos/configuration.nix", "test -e /var/lib/shop/stray")
+        machine.wait_for_unit("shop.service")
+        assert visits_of("alice") == 0, "the undo did not bring back what was there"
   '';
 }

@@ -30,7 +30,7 @@
     {
       outside.virtualisation.vlans = [ 1 ];
       broken =
-        { pkgs, ... }:
+        { nodes, pkgs, ... }:
         {
           imports = [ networked ];
           systemd.services.cut-off = {
@@ -40,8 +40,8 @@
               Type = "oneshot";
               RemainAfterExit = true;
             };
-            script = "ip link set eth1 down";
-            preStop = "ip link set eth1 up";
+            script = "ip route add blackhole ${nodes.outside.networking.primaryIPAddress}/32";
+            preStop = "ip route del blackhole ${nodes.outside.networking.primaryIPAddress}/32";
           };
         };
       machine =
