@@ -4,7 +4,7 @@
 # The check before a switch is the one hook that NixOS runs for every tool. It
 # takes the point and starts the watcher, a transient unit: the switch leaves
 # such units alone. A switch that skips its checks goes unseen by both, so a
-# path unit looks whether the running system was replaced.
+# path unit looks after each switch whether it was seen.
 {
   config,
   lib,
@@ -68,7 +68,8 @@ in
       paths.cairn-switched = {
         description = "Watch for a switch of the system";
         wantedBy = [ "paths.target" ];
-        pathConfig.PathChanged = "/run/current-system";
+        # Every switch opens it for writing, and closes it at its end.
+        pathConfig.PathChanged = "/run/nixos/switch-to-configuration.lock";
       };
 
       services.cairn-switched = parts.job {

@@ -216,7 +216,7 @@ lib.mapAttrs' (
         ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "verify"''
         "ProtectSystem=strict"
       ]
-      ++ hasLines "cairn-switched.path" [ "PathChanged=/run/current-system" ]
+      ++ hasLines "cairn-switched.path" [ "PathChanged=/run/nixos/switch-to-configuration.lock" ]
       ++ hasLines "cairn-switched.service" [
         ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "hook" "switched"''
         "StartLimitIntervalSec=0"

@@ -19,7 +19,10 @@ impl Switching {
     fn new(policy: &str) -> Option<Self> {
         let machine = Switching(Machine::new()?);
         for (name, text) in [
-            ("systemctl", "cat \"$UNITS\"\n"),
+            (
+                "systemctl",
+                "case $1 in show) ;; *) cat \"$UNITS\" ;; esac\n",
+            ),
             ("systemd-run", "printf '%s\\n' \"$*\" >> \"$UNITS.run\"\n"),
             ("journalctl", "exit 0\n"),
         ] {

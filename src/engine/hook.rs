@@ -14,6 +14,7 @@ use crate::plan::gate;
 use crate::point::document::{Incoming, Trigger};
 use crate::point::policy::When;
 use crate::point::switch::{Action, Switch, VERSION};
+use crate::system::run::RunError;
 use crate::system::{pointers, switches, units};
 
 /// What the hook did.
@@ -49,12 +50,16 @@ pub fn pre_switch(
     let to = store_path(toplevel)?;
     let mut warnings = Vec::new();
     let (ailing, prepared) = thread::scope(|scope| {
-        let ailing = scope.spawn(|| units::ailing(engine.runner));
+        let ailing = scope.spawn(|| {
+            let mut ailing = units::ailing(engine.runner)?.all();
+            ailing.extend(units::flapping(engine.runner)?);
+            Ok::<_, RunError>(ailing)
+        });
         let prepared = prepare(engine, &to, action, &running);
         (ailing.join(), prepared)
     });
     let ailing = match ailing.map_err(|_| EngineError::Thread)? {
-        Ok(ailing) => ailing.all(),
+        Ok(ailing) => ailing,
         Err(error) => {
             warnings.push(format!("units that failed before are not known: {error}"));
             Vec::new()

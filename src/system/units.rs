@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -85,6 +86,51 @@ pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
         }
     }
     Ok(ailing)
+}
+
+/// How long ago a service may have been started again to count as flapping.
+const FLAPS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Services that systemd started again by itself a moment ago: at this instant
+/// they may look well.
+///
+/// # Errors
+/// When systemd cannot be asked.
+pub fn flapping(runner: &dyn Runner) -> Result<Vec<String>, RunError> {
+    let call = Call::new("systemctl").args([
+        "show",
+        "--property=Id,NRestarts,StateChangeTimestampMonotonic",
+        "*.service",
+    ]);
+    let told = runner.check(&call)?.stdout;
+    Ok(flapping_in(&String::from_utf8_lossy(&told), uptime()))
+}
+
+fn flapping_in(told: &str, uptime: Duration) -> Vec<String> {
+    let value = |block: &str, name: &str| {
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+            .map(str::to_owned)
+    };
+    told.split("\n\n")
+        .filter(|block| {
+            let number = |name| value(block, name).and_then(|text| text.parse::<u64>().ok());
+            let changed = number("StateChangeTimestampMonotonic").map(Duration::from_micros);
+            number("NRestarts").is_some_and(|n| n > 0)
+                && changed.is_some_and(|at| uptime.saturating_sub(at) < FLAPS_WITHIN)
+        })
+        .filter_map(|block| value(block, "Id"))
+        .collect()
+}
+
+/// Time since boot, as systemd's monotonic stamps count it.
+fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
 }
 
 /// The unit this process runs in, when a switch is what runs there.
@@ -183,6 +229,14 @@ mod tests {
         assert_eq!(ailing.failed, ["a.service"]);
         assert_eq!(ailing.restarting, ["b.service"]);
         assert!(super::ailing(&Says("Failed to connect")).is_err());
+    }
+
+    #[test]
+    fn a_service_that_was_just_started_again_flaps() {
+        let told = "Id=a.service\nNRestarts=3\nStateChangeTimestampMonotonic=90000000\n\n\
+                    Id=b.service\nNRestarts=3\nStateChangeTimestampMonotonic=1000000\n\n\
+                    Id=c.service\nNRestarts=0\nStateChangeTimestampMonotonic=90000000\n";
+        assert_eq!(flapping_in(told, Duration::from_secs(100)), ["a.service"]);
     }
 
     #[test]

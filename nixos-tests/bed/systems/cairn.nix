@@ -67,7 +67,8 @@ in
     let
       inherit (read variant) file units;
       policy = builtins.toFile "cairn-policy.json" (
-        builtins.toJSON (merge (builtins.fromJSON (file "policy.json")) settings)
+        # No policy names itself.
+        substitute "" (builtins.toJSON (merge (builtins.fromJSON (file "policy.json")) settings))
       );
     in
     {
