@@ -205,9 +205,8 @@ pub struct Diff {
 /// `restore`
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// The point
-    #[arg(default_value = "latest")]
-    pub point: Selector,
+    /// The point [default: picked from a list on a terminal, else latest]
+    pub point: Option<Selector>,
     /// Only these files or folders of its configuration and state
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,

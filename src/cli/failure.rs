@@ -43,6 +43,9 @@ pub(super) enum Failure {
     /// The person said no.
     #[error("not confirmed")]
     Declined,
+    /// The person left without picking a point.
+    #[error("no restore point was picked")]
+    NotPicked,
     /// A question could not be asked.
     #[error("{0} needs a yes, and there is no terminal to ask on")]
     NoTerminal(&'static str),
@@ -64,7 +67,7 @@ impl Failure {
                 Exit::NeedsResume
             }
             Self::Usage(_) | Self::NoTerminal(_) => Exit::Usage,
-            Self::Declined => Exit::Interrupted,
+            Self::Declined | Self::NotPicked => Exit::Interrupted,
             _ => Exit::Error,
         }
     }
@@ -86,6 +89,7 @@ impl Failure {
             },
             Self::Engine(e) => e.next(),
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
+            Self::NotPicked => "cairn show ID".into(),
             Self::Usage(_) => "cairn --help".into(),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::PolicyFile(e) => e.next(),

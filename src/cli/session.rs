@@ -13,7 +13,7 @@ use crate::render::Style;
 use crate::system::clock::{Clock, SystemClock};
 use crate::system::layout::StateDir;
 use crate::system::run::Processes;
-use crate::system::{At, Layout, policy_file, terminal};
+use crate::system::{At, Layout, picker, policy_file, terminal};
 
 /// The effects and settings of one run of the program.
 pub(super) struct Session {
@@ -130,6 +130,12 @@ impl Session {
     /// When the current folder is unknown.
     pub(super) fn logical(&self, path: &std::path::Path) -> Result<PathBuf, Failure> {
         Ok(self.layout.logical(path)?)
+    }
+
+    /// Whether a person is there to pick something, and did not say yes to
+    /// everything beforehand.
+    pub(super) fn may_pick(&self) -> bool {
+        !self.global.yes && !self.global.json && picker::is_possible()
     }
 
     /// Asks before something changes; `--yes` answers.

@@ -41,6 +41,28 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
     table.render(style)
 }
 
+/// A line for each point to pick from, newest first: uncoloured, of any width.
+pub fn rows(points: &[(Point, Marks)], style: &Style) -> Vec<String> {
+    let plain = Style {
+        colour: false,
+        width: None,
+        ..*style
+    };
+    let ids: Vec<PointId> = points.iter().map(|(p, _)| p.id).collect();
+    let mut table = Table::new(["", "", "", "", ""]);
+    for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
+        table.row(vec![
+            id.into(),
+            plain.when(point.created).into(),
+            system_word(&point.system).into(),
+            mark_words(point, marks).into(),
+            line(&point.reason).into(),
+        ]);
+    }
+    let table = table.render(&plain);
+    table.lines().skip(1).map(str::to_owned).collect()
+}
+
 fn system_word(system: &System) -> String {
     match (&system.profile, system.target()) {
         (Some(p), Some(t)) if p.toplevel == *t => format!("{} {}", line(&p.name), p.generation),

@@ -23,6 +23,7 @@ pub mod listing;
 pub mod loader;
 pub mod lock;
 pub mod nix_cli;
+pub mod picker;
 pub mod pins;
 pub mod pointers;
 pub mod points;

@@ -31,6 +31,12 @@ pub fn width() -> Option<usize> {
     })
 }
 
+/// Columns and rows of the terminal that questions go to, if it knows them.
+pub fn size() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
 /// Asks a yes–no question on the terminal; anything but yes is no.
 pub fn ask(question: &str) -> bool {
     let mut err = io::stderr();

@@ -31,7 +31,7 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
         } => restore::restore(
             s,
             Restore {
-                point,
+                point: Some(point),
                 paths,
                 only: Some(Part::Config),
                 state: Vec::new(),

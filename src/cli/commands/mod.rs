@@ -7,6 +7,7 @@ mod health;
 mod history;
 mod hook;
 mod keep;
+mod pick;
 mod points;
 mod policy;
 mod restore;

@@ -10,6 +10,7 @@ use super::super::args::{ActivationArgs, Part, Restore, Rollback, Undo};
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::compare::change_json;
+use super::pick;
 use crate::engine::EngineError;
 use crate::engine::apply::Part as Owner;
 use crate::engine::diff::{self, End};
@@ -18,7 +19,7 @@ use crate::engine::undo::{self, Way};
 use crate::plan::humane::bytes;
 use crate::plan::restore::ProfileMove;
 use crate::plan::tree_diff::Change;
-use crate::point::{BytePath, Point};
+use crate::point::{BytePath, Point, Selector};
 use crate::render;
 use crate::render::style::{count, line};
 use crate::system::generations;
@@ -58,7 +59,15 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         .collect::<Result<_, _>>()?;
     let named = !paths.is_empty();
     let engine = s.engine();
-    let point = engine.select(&args.point)?;
+    let picked = match args.point {
+        None if s.may_pick() => pick::point(s)?,
+        _ => None,
+    };
+    let by_hand = picked.is_some();
+    let point = match picked {
+        Some(point) => point,
+        None => engine.select(&args.point.unwrap_or(Selector::Latest(0)))?,
+    };
     // A point taken without one part is restored without it, unless the part
     // was asked for by name.
     let has = |part: Part, held: bool| only == Some(part) || (only.is_none() && held);
@@ -93,6 +102,12 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         ..Scope::default()
     };
     let plan = restore::plan_goal(&engine, Goal::Point(Box::new(point)), &scope)?;
+    if by_hand && !s.dry_run() && !plan.is_empty() {
+        show(s, &plan, "restore")?;
+        show_texts(s, &plan)?;
+        s.out.say("")?;
+        return ask_and_do(s, plan, "restore");
+    }
     carry_out(s, plan, "restore")
 }
 
@@ -160,6 +175,10 @@ pub(super) fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<E
         return Ok(Exit::Ok);
     }
     show(s, &plan, verb)?;
+    ask_and_do(s, plan, verb)
+}
+
+fn ask_and_do(s: &Session, plan: Plan, verb: &'static str) -> Result<Exit, Failure> {
     s.confirm(verb, "Go on?")?;
     tell(s, &restore::execute(&s.engine(), plan, verb)?, verb)
 }
