@@ -81,8 +81,13 @@ fn a_unit_that_fails_takes_the_switch_back() {
 #[test]
 fn a_late_crash_takes_the_switch_back() {
     let Some(bed) = Bed::with_cairn() else { return };
-    bed.switch("late-crash").ends(0);
-    assert_eq!(newest(&bed), is("switched", 0, "bad", "went-back"));
+    // On a slow machine it crashes before the switch has ended.
+    let code = bed.switch("late-crash").code;
+    assert!([0, 4].contains(&code), "{code}");
+    assert_eq!(
+        newest(&bed),
+        is("switched", code.into(), "bad", "went-back")
+    );
     assert_eq!(bed.pointers(), Pointers::all("good"));
 }
 

@@ -104,16 +104,17 @@ mod tests {
     use super::*;
 
     const POLICY: &str = r#"{
+      "stateDir": "/persist/cairn",
       "state": {
         "db": {"paths": ["/var/lib/db"]},
         "web": {"paths": ["/var/lib/web"]},
         "all": {"paths": ["/var/lib", "/etc"], "exclude": ["/var/lib/cache"]}
       },
       "points": {
-        "hourly": {"capture": {"state": ["db"]}},
-        "system": {"capture": {"config": false, "state": []}},
-        "daily": {},
-        "wrong": {"capture": {"state": ["dbb", "web"]}},
+        "hourly": {"schedule": "hourly", "capture": {"state": ["db"]}},
+        "system": {"schedule": "daily", "capture": {"config": false, "state": []}},
+        "daily": {"schedule": "daily"},
+        "wrong": {"schedule": "daily"},
         "switch-db": {"trigger": "preSwitch", "capture": {"state": ["db"]}},
         "switch-web": {"trigger": "preSwitch", "capture": {"state": ["web", "db"]}},
         "switch": {"trigger": "preSwitch"},
@@ -156,7 +157,10 @@ mod tests {
 
     #[test]
     fn a_name_without_a_set_is_told() {
-        let policy = Policy::parse(POLICY).unwrap();
+        // No policy that is read has such a name; one that is made might.
+        let mut policy = Policy::parse(POLICY).unwrap();
+        let wrong = policy.points.get_mut("wrong").unwrap();
+        wrong.capture.state = Some(vec!["dbb".into(), "web".into()]);
         let choice = choose(&policy, &Trigger::Schedule("wrong".into()));
         assert_eq!(choice.state, ["web"]);
         assert_eq!(choice.unknown, ["dbb"]);
