@@ -228,6 +228,7 @@ impl Here {
             runner: &Processes,
             patience: Duration::from_secs(10),
             profile: "system",
+            progress: std::sync::Arc::new(cairn::vault::Unwatched),
         }
     }
 

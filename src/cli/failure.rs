@@ -63,6 +63,7 @@ impl Failure {
             Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
             Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
             Self::Engine(EngineError::Vault(e)) if e.is_key() => Exit::VaultKey,
+            Self::Engine(e) if e.is_stopped() => Exit::Interrupted,
             Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
                 Exit::NeedsResume
             }

@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod out;
 mod policy_args;
+mod progress;
 mod session;
 
 use clap::Parser;

@@ -2,18 +2,20 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::Global;
 use super::failure::Failure;
 use super::out::Out;
+use super::progress::Screen;
 use crate::engine::Engine;
 use crate::point::Policy;
 use crate::render::Style;
 use crate::system::clock::{Clock, SystemClock};
 use crate::system::layout::StateDir;
 use crate::system::run::Processes;
-use crate::system::{At, Layout, picker, policy_file, terminal};
+use crate::system::{At, Layout, interrupt, picker, policy_file, terminal};
 
 /// The effects and settings of one run of the program.
 pub(super) struct Session {
@@ -22,6 +24,7 @@ pub(super) struct Session {
     clock: SystemClock,
     runner: Processes,
     global: Global,
+    progress: Arc<Screen>,
     /// Output.
     pub out: Out,
 }
@@ -74,6 +77,7 @@ impl Session {
             clock: SystemClock,
             runner: Processes,
             global,
+            progress: Arc::new(Screen::new(&out)),
             out,
         })
     }
@@ -87,6 +91,21 @@ impl Session {
             runner: &self.runner,
             patience: Duration::from_secs(self.global.lock_timeout),
             profile: &self.global.profile,
+            progress: self.progress.clone(),
+        }
+    }
+
+    /// From now on a Ctrl-C, or SIGTERM, stops at a safe place; a second one
+    /// ends the program at once. Until then nothing is under way, and the
+    /// first one does.
+    pub(super) fn begin_work(&self) {
+        let screen = Arc::clone(&self.progress);
+        let heard = interrupt::listen(move || {
+            screen.say("stopping at a safe place; Ctrl-C again ends it at once");
+        });
+        if let Err(error) = heard {
+            self.out
+                .warn(format!("a Ctrl-C will end this at once: {error}"));
         }
     }
 

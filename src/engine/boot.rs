@@ -90,6 +90,7 @@ fn end_open(engine: &Engine<'_>) -> Result<Vec<Switch>, EngineError> {
             done: Done::Nothing,
             trouble: None,
             undo: None,
+            warnings: Vec::new(),
         });
         switches::store(engine.layout, &switch)?;
         ended.push(switch);
@@ -128,6 +129,7 @@ fn fall_back(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Option<Switch>, 
         done: Done::Nothing,
         trouble: None,
         undo: None,
+        warnings: Vec::new(),
     };
     if engine.policy.gate.rollback {
         let scope = Scope {

@@ -10,8 +10,9 @@ use std::thread;
 
 use chrono::{DateTime, Utc};
 
+use super::progress::Task;
 use super::state::{self, Source, Taken};
-use super::{Engine, EngineError, quiet};
+use super::{Engine, EngineError, quiet, versions};
 use crate::plan::capture::{Choice, choose};
 use crate::point::document::{
     self, Completeness, Config, ConfigRoot, Incoming, Missing, Point, RootKind, Trigger,
@@ -118,7 +119,16 @@ pub fn create(engine: &Engine<'_>, request: &Request) -> Result<Created, EngineE
     points::prepare(engine.layout)?;
     let troubles = clean_after_crash(engine)?;
     let lock = engine.lock(Mode::Shared)?;
-    let mut created = create_locked(engine, &lock, request)?;
+    let mut created = match create_locked(engine, &lock, request) {
+        Err(error) if error.is_stopped() => {
+            drop(lock);
+            // What it had stored takes no space; if that fails the next run
+            // tries again, and the interruption is what is to be told.
+            let _ = clean_after_crash(engine);
+            return Err(error);
+        }
+        other => other?,
+    };
     created.troubles.extend(troubles);
     // A point takes nothing away, and the hook before a switch must not be
     // stopped: but whoever restores this one should know.
@@ -205,7 +215,7 @@ pub(super) fn create_locked(
             // The error that stopped us is what the user must hear of; what
             // cannot be cleaned now is cleaned by the next run.
             let _ = discard(engine, &vault, id);
-            if matches!(error, EngineError::Vault(_)) {
+            if matches!(error, EngineError::Vault(_)) || error.is_stopped() {
                 // Packs that no snapshot names may be left: the marker has the
                 // next run free them.
                 let _ = points::begin(engine.layout, id);
@@ -278,7 +288,9 @@ fn take(
     };
     let wanted = sources_of(engine, request, choice);
     let hold = matches!(request.state, AskState::Held(_));
-    let mut state = state::capture(engine, vault, &wanted, id, created, hold);
+    engine.check_stop()?;
+    let mut state = state::capture(engine, vault, &wanted, id, created, hold)?;
+    engine.check_stop()?;
     missing.append(&mut state.missing);
     let pins = pin(engine, id, &observation, &mut missing, &mut warnings)?;
     fault::point("create.pinned");
@@ -299,6 +311,7 @@ fn take(
         issues: Vec::new(),
         config,
         state: std::mem::take(&mut state.sets),
+        markers: versions::markers(engine),
         pins,
         known_good,
         completeness: Completeness::from_missing(missing),
@@ -368,7 +381,11 @@ fn capture(
         on_unreadable: OnUnreadable::Record,
         parent: None,
     };
-    Ok(Some(vault.config().capture(&request)?))
+    let places: Vec<PathBuf> = request.roots.iter().map(|r| r.disk.clone()).collect();
+    let captured = engine.measured(&Task::CaptureConfig, &places, &[], || {
+        vault.config().capture(&request)
+    });
+    Ok(Some(captured?))
 }
 
 /// The state directory as a logical path, when it lies under the root: it
@@ -473,8 +490,12 @@ fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool,
 /// made good.
 fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<Vec<String>, EngineError> {
     let troubles = quiet::settle(engine, id)?;
+    // What could not be settled now is tried again by the next run.
+    let settled = points::owed(engine.layout, id)?.snapshots.is_empty();
     if points::exists(engine.layout, id) {
-        points::end(engine.layout, id)?;
+        if settled {
+            points::end(engine.layout, id)?;
+        }
         return Ok(troubles);
     }
     points::remove(engine.layout, id)?;
@@ -483,7 +504,9 @@ fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<Vec<Str
     if let Some(state) = vault.existing_state()? {
         forget(&state, id)?;
     }
-    points::end(engine.layout, id)?;
+    if settled {
+        points::end(engine.layout, id)?;
+    }
     Ok(troubles)
 }
 
@@ -534,7 +557,8 @@ pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<Cleaned
         return Ok(cleaned);
     }
     cleaned.any = true;
-    let Some(vault) = engine.existing_vault()? else {
+    // Cleaning up is not work that is stopped half way.
+    let Some(vault) = engine.existing_vault_unwatched()? else {
         // Died before the vault was made: there is nothing to clean.
         for id in left {
             pins::unpin(engine.layout, id)?;

@@ -160,12 +160,32 @@ pub enum EngineError {
         /// Why.
         why: String,
     },
+    /// Somebody asked for it, and this was a safe place.
+    #[error("interrupted")]
+    Stopped,
+    /// A prune was stopped before it had removed all it was to remove.
+    #[error("interrupted")]
+    StoppedPrune,
+    /// The state that is there is of another version than the program that
+    /// would find it; the policy forbids that.
+    #[error("{0}")]
+    OtherVersion(String),
     /// A worker thread died.
     #[error("a worker thread ended unexpectedly")]
     Thread,
 }
 
 impl EngineError {
+    /// Whether it was stopped on request.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped | Self::StoppedPrune => true,
+            Self::Vault(e) => e.is_stopped(),
+            Self::Halfway { why } => why.is_stopped(),
+            _ => false,
+        }
+    }
+
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
         let full = |kind| {
@@ -191,6 +211,8 @@ impl EngineError {
                  taken first"
             }
             Self::Run(_) => "restore points are unchanged",
+            Self::StoppedPrune => "what was removed stays so, the rest is as it was",
+            e if e.is_stopped() => "nothing was changed",
             _ => "nothing was changed",
         }
     }
@@ -199,6 +221,9 @@ impl EngineError {
     pub fn next(&self) -> String {
         match self {
             Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
+            Self::StoppedPrune => "cairn prune".into(),
+            e if e.is_stopped() => "the same command again".into(),
+            Self::OtherVersion(_) => "cairn restore ID --state SET (both together)".into(),
             Self::NoWay(_) => "cairn diff".into(),
             Self::Policy(_) => "cairn policy show".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),

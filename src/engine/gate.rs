@@ -74,6 +74,7 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
         done: Done::Nothing,
         trouble: None,
         undo: None,
+        warnings: Vec::new(),
     };
     if engine.policy.gate.enable {
         act(engine, &record, &mut outcome, say)?;
@@ -361,6 +362,10 @@ fn act(
     match go_back(engine, record, &scope) {
         Ok(back) => {
             outcome.undo = back.undo;
+            for warning in &back.warnings {
+                say(warning);
+            }
+            outcome.warnings = back.warnings;
             outcome.done = match decision {
                 Decision::Repair => Done::Repaired,
                 _ => Done::WentBack,
@@ -391,6 +396,7 @@ fn act(
 struct Back {
     undo: Option<PointId>,
     switch_code: Option<i32>,
+    warnings: Vec<String>,
 }
 
 /// Brings the system of before back: that of the point, or without one the
@@ -406,15 +412,18 @@ fn go_back(engine: &Engine<'_>, record: &Switch, scope: &Scope) -> Result<Back, 
         (None, None) => return Err(EngineError::NoWay("no system ran before".to_owned())),
     };
     let plan: Plan = restore::plan_goal(engine, goal.clone(), scope)?;
+    let warnings = plan.warnings.clone();
     match restore::execute(engine, plan, VERB) {
         Ok(restored) => Ok(Back {
             undo: Some(restored.undo.id),
             switch_code: restored.switch_code,
+            warnings,
         }),
         // A full disk is no reason to stay in a broken system.
         Err(error) if error.is_no_space() => Ok(Back {
             undo: None,
             switch_code: restore::execute_bare(engine, &restore::plan_goal(engine, goal, scope)?)?,
+            warnings,
         }),
         Err(error) => Err(error),
     }

@@ -61,6 +61,7 @@ pub fn gap(engine: &Engine<'_>, records: &[Switch]) -> Option<Switch> {
             done: Done::Nothing,
             trouble: None,
             undo: None,
+            warnings: Vec::new(),
         }),
     })
 }

@@ -13,9 +13,9 @@ pub mod gate;
 pub mod generations;
 pub mod history;
 pub mod hook;
-mod markers;
 pub mod marks;
 pub mod policy;
+pub mod progress;
 pub mod prune;
 mod put;
 mod quiet;
@@ -25,7 +25,9 @@ mod state_diff;
 pub mod status;
 pub mod undo;
 pub mod verify;
+mod versions;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::point::selector::Here;
@@ -35,9 +37,10 @@ use crate::system::lock::{Lock, Mode};
 use crate::system::points::{self, Catalogue};
 use crate::system::run::Runner;
 use crate::system::{Layout, journal, pointers};
-use crate::vault::{Opened, Repo, Vault, VaultDir, VaultError};
+use crate::vault::{Opened, Repo, Vault, VaultDir, VaultError, Watch};
 
 pub use error::EngineError;
+pub use progress::Progress;
 
 /// Everything a verb works with.
 pub struct Engine<'a> {
@@ -53,6 +56,8 @@ pub struct Engine<'a> {
     pub patience: Duration,
     /// Name of the system profile.
     pub profile: &'a str,
+    /// Hears of long work, and says when to stop it.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// Both repositories, to read from. State may never have been captured.
@@ -87,7 +92,13 @@ impl Engine<'_> {
 
     fn lock(&self, mode: Mode) -> Result<Lock, EngineError> {
         points::prepare(self.layout)?;
-        Ok(Lock::take(self.layout.state(), mode, self.patience)?)
+        self.check_stop()?;
+        let stops = || self.progress.stops();
+        let taken = Lock::take_unless(self.layout.state(), mode, self.patience, &stops);
+        if taken.is_err() {
+            self.check_stop()?;
+        }
+        Ok(taken?)
     }
 
     /// The lock alone, for changes that need every restore to have ended.
@@ -108,18 +119,30 @@ impl Engine<'_> {
         }
     }
 
+    fn watch(&self) -> Arc<dyn Watch> {
+        self.progress.clone()
+    }
+
     /// The vault, made when there is none.
     fn open_or_make_vault(&self) -> Result<Opened, EngineError> {
-        Ok(VaultDir::init_or_open(&self.layout.vault())?)
+        let Opened { vault, recovery } = VaultDir::init_or_open(&self.layout.vault())?;
+        let vault = vault.watched(self.watch());
+        Ok(Opened { vault, recovery })
     }
 
     /// The vault, which must be there.
     fn vault(&self) -> Result<VaultDir, EngineError> {
-        Ok(VaultDir::open(&self.layout.vault())?)
+        Ok(VaultDir::open(&self.layout.vault())?.watched(self.watch()))
     }
 
     /// The vault, if anything was ever captured.
     fn existing_vault(&self) -> Result<Option<VaultDir>, EngineError> {
+        let vault = self.existing_vault_unwatched()?;
+        Ok(vault.map(|vault| vault.watched(self.watch())))
+    }
+
+    /// The vault, if anything was ever captured, for what nothing stops.
+    fn existing_vault_unwatched(&self) -> Result<Option<VaultDir>, EngineError> {
         match VaultDir::open(&self.layout.vault()) {
             Ok(vault) => Ok(Some(vault)),
             Err(VaultError::NotAVault { .. }) if !self.layout.has_vault() => Ok(None),

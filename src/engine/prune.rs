@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::progress::Task;
 use super::{Engine, EngineError, create};
 use crate::plan::prune::{self as planner, Item, Policy, Protection, PrunePlan};
 use crate::point::document::Trigger;
@@ -10,7 +11,7 @@ use crate::point::policy::{Keep, When};
 use crate::point::{self, Marks, Point, PointId};
 use crate::system::points::Catalogue;
 use crate::system::{fault, generations, journal, loader, pins, pointers, points, policy_file};
-use crate::vault::{PruneStats, Vault, VaultDir};
+use crate::vault::{PruneStats, Vault, VaultDir, VaultError};
 
 /// What a prune did.
 #[derive(Debug, Default)]
@@ -220,6 +221,9 @@ pub fn prune(engine: &Engine<'_>, keep: &Rules) -> Result<(PrunePlan, Pruned), E
     let mut snapshots = Vec::new();
     for (point, _) in &catalogue.points {
         if plan.removed().any(|key| key == point.id.to_string()) {
+            if engine.check_stop().is_err() {
+                return Err(EngineError::StoppedPrune);
+            }
             match remove(engine, point) {
                 Ok(()) => {
                     snapshots.extend(point.snapshots().map(str::to_owned));
@@ -254,7 +258,7 @@ pub fn prune(engine: &Engine<'_>, keep: &Rules) -> Result<(PrunePlan, Pruned), E
         }
     }
     fault::point("prune.forgotten");
-    pruned.vault = free(&vault)?;
+    pruned.vault = free(engine, &vault)?;
     fault::point("prune.vault-pruned");
     end_all(engine, plan, pruned)
 }
@@ -268,17 +272,22 @@ pub fn tidy(engine: &Engine<'_>) -> Result<(), EngineError> {
     if create::clean_locked(engine, &lock)?.any
         && let Some(vault) = engine.existing_vault()?
     {
-        free(&vault)?;
+        free(engine, &vault)?;
     }
     Ok(())
 }
 
 /// Frees what no snapshot needs, in both repositories: damage to one never
 /// keeps the other from it.
-fn free(vault: &VaultDir) -> Result<PruneStats, EngineError> {
-    let config = vault.config().prune();
+fn free(engine: &Engine<'_>, vault: &VaultDir) -> Result<PruneStats, EngineError> {
+    let stopped = |error: VaultError| match error.is_stopped() {
+        true => EngineError::StoppedPrune,
+        false => error.into(),
+    };
+    let _going = engine.begin(&Task::Free, None);
+    let config = vault.config().prune().map_err(stopped);
     let state = match vault.existing_state()? {
-        Some(state) => state.prune()?,
+        Some(state) => state.prune().map_err(stopped)?,
         None => PruneStats::default(),
     };
     let config = config?;

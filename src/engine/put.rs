@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::apply::{Part, RootPlan};
+use super::progress::Task;
 use super::{Engine, EngineError, Stores};
 use crate::plan::tree_diff::Action;
 use crate::point::PointId;
@@ -59,7 +60,11 @@ pub(super) fn stage<'a>(
 ) -> Result<Vec<Staged<'a>>, EngineError> {
     let top = Beneath::open(engine.layout.root())?;
     let mut made = Vec::new();
-    let staged = stage_all(&top, stores, plans, id, &mut made);
+    let total = plans.iter().map(RootPlan::new_bytes).sum();
+    let _going = engine.begin(&Task::Stage, Some(total));
+    // The last place where all can be as it was.
+    let staged = stage_all(engine, &top, stores, plans, id, &mut made)
+        .and_then(|staged| engine.check_stop().map(|()| staged));
     if staged.is_err() {
         for plan in plans {
             // What cannot be removed now is swept away by the next restore.
@@ -73,6 +78,7 @@ pub(super) fn stage<'a>(
 }
 
 fn stage_all<'a>(
+    engine: &Engine<'_>,
     top: &Beneath,
     stores: &'a Stores,
     plans: &'a [RootPlan],
@@ -99,7 +105,7 @@ fn stage_all<'a>(
             goes: going(plan),
             files: BTreeMap::new(),
         };
-        staged.stage()?;
+        staged.stage(engine)?;
         all.push(staged);
     }
     Ok(all)
@@ -139,9 +145,10 @@ fn sweep(top: &Beneath, plan: &RootPlan) -> Result<(), EngineError> {
 impl Staged<'_> {
     /// Writes every new file beside the nearest folder that stays, with its
     /// attributes, and flushes it.
-    fn stage(&mut self) -> Result<(), EngineError> {
+    fn stage(&mut self, engine: &Engine<'_>) -> Result<(), EngineError> {
         let plan = self.plan;
         for step in &plan.actions.steps {
+            engine.check_stop()?;
             let (Action::Write(node) | Action::SetMeta(node)) = step else {
                 continue;
             };
@@ -193,7 +200,7 @@ impl Staged<'_> {
     }
 
     /// Takes the steps; gives their number.
-    pub(super) fn put_in_place(&self) -> Result<usize, EngineError> {
+    pub(super) fn put_in_place(&self, engine: &Engine<'_>) -> Result<usize, EngineError> {
         let mut touched: BTreeSet<&Path> = BTreeSet::new();
         for parent in &self.plan.actions.parents {
             self.base.create_dir(&parent.path)?;
@@ -201,6 +208,7 @@ impl Staged<'_> {
             touched.extend(parent.path.parent());
         }
         for step in &self.plan.actions.steps {
+            engine.check_stop()?;
             match step {
                 Action::Remove(path) => self.base.remove_file(path)?,
                 Action::RemoveDir(path) => self.base.remove_dir(path)?,

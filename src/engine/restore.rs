@@ -9,8 +9,9 @@ use std::path::PathBuf;
 
 use super::apply::{self, Part, RootPlan};
 use super::create::{self, AskState, Created, Request};
+use super::progress::Task;
 use super::state::{self, Source};
-use super::{Engine, EngineError, Stores, markers, put, quiet};
+use super::{Engine, EngineError, Stores, put, quiet, versions};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
@@ -48,7 +49,7 @@ impl Goal {
         }
     }
 
-    fn system(&self) -> System {
+    pub(super) fn system(&self) -> System {
         match self {
             Self::Point(point) => point.system.clone(),
             Self::Toplevel(path) => System {
@@ -134,7 +135,7 @@ pub fn plan(engine: &Engine<'_>, selector: &Selector, scope: &Scope) -> Result<P
 /// # Errors
 /// As [`plan`].
 pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan, EngineError> {
-    plan_named(engine, goal, scope, true)
+    plan_named(engine, goal, scope, Look::First)
 }
 
 /// Plans again what was planned once: a path that was named and is nowhere by
@@ -144,14 +145,25 @@ pub(super) fn plan_again(
     goal: Goal,
     scope: &Scope,
 ) -> Result<Plan, EngineError> {
-    plan_named(engine, goal, scope, false)
+    plan_named(engine, goal, scope, Look::Again)
+}
+
+/// What planning looks at beside what differs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Whether what was named is there, and whether the policy allows it.
+    First,
+    /// Versions, to tell of them.
+    Again,
+    /// Nothing: all of it was told.
+    Alone,
 }
 
 fn plan_named(
     engine: &Engine<'_>,
     goal: Goal,
     scope: &Scope,
-    must_exist: bool,
+    look: Look,
 ) -> Result<Plan, EngineError> {
     let mut warnings = Vec::new();
     let system = if scope.generation {
@@ -161,11 +173,14 @@ fn plan_named(
     };
     let files = scope.config || !scope.state.is_empty();
     let mut units = Vec::new();
+    let mut stores = None;
     let roots = match goal.point() {
         Some(point) if files => {
-            let stores = engine.stores()?;
-            let plans = apply::plan(engine, &stores, point, scope)?;
-            if let Some(path) = plans.unmatched.filter(|_| must_exist) {
+            let stores = &*stores.insert(engine.stores()?);
+            let comparing = engine.begin(&Task::Compare, None);
+            let plans = apply::plan(engine, stores, point, scope)?;
+            drop(comparing);
+            if let Some(path) = plans.unmatched.filter(|_| look == Look::First) {
                 let point = point.id.short_among([]);
                 return Err(EngineError::NoSuchPath { point, path });
             }
@@ -175,11 +190,22 @@ fn plan_named(
                     units.extend(state::owners(engine, name, state::set_of(point, name)?));
                 }
             }
-            warnings.extend(markers::warnings(engine, &stores, &plans.roots)?);
             plans.roots
         }
         _ => Vec::new(),
     };
+    if look != Look::Alone {
+        let found = versions::mismatches(engine, stores.as_ref(), &goal, scope, &roots)?;
+        if let Some(what) = found
+            .refused
+            .into_iter()
+            .next()
+            .filter(|_| look == Look::First)
+        {
+            return Err(EngineError::OtherVersion(what));
+        }
+        warnings.extend(found.warnings);
+    }
     if let Some(point) = goal.point().filter(|p| files && !p.is_complete()) {
         warnings.push(format!(
             "the point is partial: {} item(s) were not captured and stay as they are",
@@ -197,7 +223,7 @@ fn plan_named(
 }
 
 /// Whether anything of a state set changes.
-fn changes(roots: &[RootPlan], set: &str) -> bool {
+pub(super) fn changes(roots: &[RootPlan], set: &str) -> bool {
     let of_set = |r: &&RootPlan| matches!(&r.part, Part::State(name) if name == set);
     roots.iter().filter(of_set).any(|r| !r.changes.is_empty())
 }
@@ -279,7 +305,12 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     check_room(engine, &plan)?;
     let mut troubles = create::clean_after_crash(engine)?;
     let lock = engine.lock_to_change()?;
-    let undo = undo_point(engine, &lock, &plan, verb)?;
+    let undo = undo_point(engine, &lock, &plan, verb).inspect_err(|error| {
+        if error.is_stopped() {
+            // As a capture that is stopped does; the next run tries again.
+            let _ = create::clean_locked(engine, &lock);
+        }
+    })?;
     fault::point("restore.undo-point");
     let (plan, mut entry) = match begin(engine, plan, verb, &undo) {
         Ok(begun) => begun,
@@ -310,7 +341,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
             };
         }
     };
-    let changed = put_in_place(&staged).map_err(halfway)?;
+    let changed = put_in_place(engine, &staged).map_err(halfway)?;
     drop(staged);
     let mut restored = finish(engine, &stores, plan, undo, &entry, changed).map_err(halfway)?;
     entry.state = State::Done;
@@ -328,7 +359,12 @@ fn begin(
 ) -> Result<(Plan, Entry), EngineError> {
     // The machine may have changed since the plan was shown; the undo point
     // holds it as it is now, and so must the plan.
-    let plan = plan_again(engine, plan.goal, &plan.scope)?;
+    let told = plan.warnings;
+    let plan = plan_named(engine, plan.goal, &plan.scope, Look::Alone)?;
+    let plan = Plan {
+        warnings: told,
+        ..plan
+    };
     let started = engine.clock.now();
     let entry = Entry {
         version: journal::VERSION,
@@ -460,15 +496,15 @@ pub(super) fn converge(
     entry: &Entry,
 ) -> Result<Restored, EngineError> {
     let stores = engine.stores()?;
-    let changed = put_in_place(&put::stage(engine, &stores, &plan.roots, undo.id)?)?;
+    let changed = put_in_place(engine, &put::stage(engine, &stores, &plan.roots, undo.id)?)?;
     finish(engine, &stores, plan, undo, entry, changed)
 }
 
-fn put_in_place(staged: &[put::Staged<'_>]) -> Result<usize, EngineError> {
+fn put_in_place(engine: &Engine<'_>, staged: &[put::Staged<'_>]) -> Result<usize, EngineError> {
     fault::point("restore.staged");
     let mut changed = 0;
     for root in staged {
-        changed += root.put_in_place()?;
+        changed += root.put_in_place(engine)?;
     }
     fault::point("restore.config");
     Ok(changed)
@@ -487,8 +523,10 @@ fn finish(
     let mut activated = Activated::default();
     verify_files(engine, stores, &plan)?;
     if let Some(system) = &plan.system {
+        engine.check_stop()?;
         move_profile(engine, system)?;
         fault::point("restore.profile");
+        engine.check_stop()?;
         activated = activate(engine, system, &undo.id.short_among([]))?;
         if let Some(runs) = pointers::current(engine.layout) {
             // Without the note, the next look reports a switch too many.
@@ -570,6 +608,7 @@ fn activate(
 fn verify_files(engine: &Engine<'_>, stores: &Stores, plan: &Plan) -> Result<(), EngineError> {
     let files = plan.scope.config || !plan.scope.state.is_empty();
     if let Some(point) = plan.goal.point().filter(|_| files) {
+        let _comparing = engine.begin(&Task::Compare, None);
         let left: Vec<PathBuf> = apply::plan(engine, stores, point, &plan.scope)?
             .roots
             .iter()

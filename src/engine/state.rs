@@ -4,18 +4,21 @@
 //! repository of its own. A set that cannot be read whole never stops the rest
 //! of a point: it makes it partial.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::create::own_state;
-use super::quiet::{self, Quiet};
-use super::{Engine, EngineError, Stores};
+use super::progress::Task;
+use super::quiet::{self, Quiet, Reach};
+use super::{Engine, EngineError, Stores, versions};
 use crate::plan::capture::left_out;
 use crate::point::document::{ConfigRoot, Missing, RootKind, StateSet};
-use crate::point::{BytePath, Point, PointId};
-use crate::system::follow::{self, EXCLUDED_PREFIXES, Sources};
+use crate::point::{BytePath, Point, PointId, policy};
+use crate::system::follow::{self, EXCLUDED_PREFIXES, Root, Sources};
 use crate::system::{Layout, pointers, services};
 use crate::vault::{
     CaptureRequest, CaptureRoot, Captured, Entry, OnUnreadable, Vault, VaultDir, VaultError,
@@ -36,6 +39,12 @@ pub struct Source {
     pub after: Option<Vec<String>>,
     /// Units that own it.
     pub units: Vec<String>,
+    /// Whether it is read from a snapshot of its filesystem.
+    pub snapshot: policy::Snapshot,
+    /// What says the version of its program.
+    pub version: Option<Vec<String>>,
+    /// How long each of its commands may take.
+    pub timeout: Duration,
 }
 
 impl Source {
@@ -49,6 +58,9 @@ impl Source {
             before: set.before.clone().filter(|c| !c.is_empty()),
             after: set.after.clone().filter(|c| !c.is_empty()),
             units: set.units.clone(),
+            snapshot: set.snapshot,
+            version: set.version.clone().filter(|c| !c.is_empty()),
+            timeout: set.timeout.duration(),
         })
     }
 
@@ -95,6 +107,9 @@ pub(super) struct Taken {
 }
 
 /// Captures sets into the state repository.
+///
+/// # Errors
+/// Only when it is to stop; what cannot be captured is told in [`Taken`].
 pub(super) fn capture(
     engine: &Engine<'_>,
     vault: &VaultDir,
@@ -102,22 +117,41 @@ pub(super) fn capture(
     id: PointId,
     time: DateTime<Utc>,
     hold: bool,
-) -> Taken {
+) -> Result<Taken, EngineError> {
     let mut taken = Taken::default();
     if sources.is_empty() {
-        return taken;
+        return Ok(taken);
     }
     let parents = earlier(engine);
     let mut quiet = Quiet::new(engine, id, hold);
     for source in sources {
-        let work = || one(engine, vault, source, &parents, id, time);
-        let (captured, troubles) = quiet.during(source, work);
         let named = |t: String| format!("state {}: {t}", source.name);
-        taken.troubles.extend(troubles.into_iter().map(named));
+        let version = versions::asked(engine, source).unwrap_or_else(|why| {
+            taken.warnings.push(named(why));
+            None
+        });
+        let reading = Reading {
+            vault,
+            id,
+            time,
+            parent: parents.get(&source.name),
+        };
+        let (captured, held) = one(engine, &mut quiet, source, &reading);
+        taken.troubles.extend(held.troubles.into_iter().map(named));
+        taken.warnings.extend(held.warnings.into_iter().map(named));
+        taken.leftovers |= held.leftovers;
+        // Whatever it says is then of no interest.
+        engine.check_stop()?;
         let first = || source.paths.first().cloned().unwrap_or_default();
         match captured {
             Ok(Ok((set, missing))) => {
                 taken.missing.extend(missing);
+                let consistency = held.how;
+                let set = StateSet {
+                    consistency,
+                    version,
+                    ..set
+                };
                 taken.sets.insert(source.name.clone(), set);
             }
             Ok(Err(error)) => {
@@ -139,7 +173,7 @@ pub(super) fn capture(
             ));
         }
     }
-    taken
+    Ok(taken)
 }
 
 /// The file that stopped a capture, as a logical path.
@@ -168,27 +202,123 @@ fn earlier(engine: &Engine<'_>) -> BTreeMap<String, String> {
     newest
 }
 
-fn one(
-    engine: &Engine<'_>,
-    vault: &VaultDir,
-    source: &Source,
-    parents: &BTreeMap<String, String>,
+/// Where captured state goes.
+struct Reading<'a> {
+    vault: &'a VaultDir,
     id: PointId,
     time: DateTime<Utc>,
-) -> Result<(StateSet, Vec<Missing>), EngineError> {
-    let Sources { roots, missing, .. } = follow::roots(engine.layout, &source.paths)?;
-    let mut missing: Vec<Missing> = missing;
-    let own = own_state(engine);
-    let (roots, ours): (Vec<_>, Vec<_>) = roots
-        .into_iter()
-        .partition(|r| own.as_ref().is_none_or(|own| !r.path.starts_with(own)));
-    missing.extend(ours.into_iter().map(|root| Missing {
-        what: root.path.into(),
-        why: "restore points never hold themselves".to_owned(),
-    }));
-    let excluded = resolved(engine.layout, &source.exclude)?;
+    parent: Option<&'a String>,
+}
+
+/// What is there of a set.
+struct Found {
+    roots: Vec<Root>,
+    missing: Vec<Missing>,
+    excluded: Vec<PathBuf>,
+    own: Option<PathBuf>,
+    /// Where each root is read that is there; real paths.
+    places: Vec<PathBuf>,
+}
+
+impl Found {
+    fn of(engine: &Engine<'_>, source: &Source) -> Result<Self, EngineError> {
+        let Sources { roots, missing, .. } = follow::roots(engine.layout, &source.paths)?;
+        let mut missing: Vec<Missing> = missing;
+        let own = own_state(engine);
+        let (roots, ours): (Vec<_>, Vec<_>) = roots
+            .into_iter()
+            .partition(|r| own.as_ref().is_none_or(|own| !r.path.starts_with(own)));
+        missing.extend(ours.into_iter().map(|root| Missing {
+            what: root.path.into(),
+            why: "restore points never hold themselves".to_owned(),
+        }));
+        let mut found = Self {
+            places: Vec::new(),
+            excluded: resolved(engine.layout, &source.exclude)?,
+            roots,
+            missing,
+            own,
+        };
+        found.places = found
+            .present()
+            .map(|r| engine.layout.real(&r.path))
+            .collect();
+        Ok(found)
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Root> {
+        self.roots.iter().filter(|r| r.kind != RootKind::Absent)
+    }
+
+    /// Real paths that are no part of it.
+    fn leave(&self, engine: &Engine<'_>) -> Vec<PathBuf> {
+        let all = self.excluded.iter().chain(&self.own);
+        all.map(|path| engine.layout.real(path)).collect()
+    }
+
+    /// As it is in snapshots, where its roots have these places; programs may
+    /// have changed what is there before they were made.
+    fn frozen(mut self, places: &[PathBuf]) -> Result<Self, EngineError> {
+        let present = self.roots.iter_mut().filter(|r| r.kind != RootKind::Absent);
+        self.places.clear();
+        for (root, place) in present.zip(places) {
+            root.kind = follow::kind(place)?;
+            if root.kind != RootKind::Absent {
+                self.places.push(place.clone());
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Captures one set, while it is held still.
+fn one(
+    engine: &Engine<'_>,
+    quiet: &mut Quiet<'_>,
+    source: &Source,
+    reading: &Reading<'_>,
+) -> (Result<Captures, String>, quiet::Held) {
+    let planned = RefCell::new(None);
+    let reach = || {
+        let found = Found::of(engine, source)?;
+        let reach = Reach {
+            paths: found.places.clone(),
+            leave: found.leave(engine),
+        };
+        *planned.borrow_mut() = Some(found);
+        Ok(reach)
+    };
+    quiet.during(source, reach, |places| {
+        engine.check_stop()?;
+        let found = match (places, planned.take()) {
+            (Some(places), Some(found)) => found.frozen(places)?,
+            _ => Found::of(engine, source)?,
+        };
+        read(engine, source, found, reading)
+    })
+}
+
+/// A captured set, and what of it could not be.
+type Captures = Result<(StateSet, Vec<Missing>), EngineError>;
+
+fn read(engine: &Engine<'_>, source: &Source, found: Found, reading: &Reading<'_>) -> Captures {
+    let leave = found.leave(engine);
+    let present: Vec<CaptureRoot> = found
+        .present()
+        .zip(&found.places)
+        .map(|(root, disk)| CaptureRoot {
+            disk: disk.clone(),
+            logical: root.path.clone(),
+        })
+        .collect();
+    let Found {
+        roots,
+        mut missing,
+        excluded,
+        own,
+        places,
+    } = found;
     let set = StateSet {
-        consistency: consistency(engine, source),
         roots: roots
             .iter()
             .map(|r| ConfigRoot {
@@ -201,27 +331,21 @@ fn one(
         units: source.units.clone(),
         ..StateSet::default()
     };
-    let present = roots.iter().filter(|r| r.kind != RootKind::Absent);
-    let present: Vec<CaptureRoot> = present
-        .map(|r| CaptureRoot {
-            disk: engine.layout.real(&r.path),
-            logical: r.path.clone(),
-        })
-        .collect();
     if present.is_empty() {
         return Ok((set, missing));
     }
     let request = CaptureRequest {
-        tag: id.to_string(),
+        tag: reading.id.to_string(),
         host: pointers::host(engine.layout),
-        time,
+        time: reading.time,
         roots: present,
         exclude_names: Vec::new(),
         exclude_prefixes: EXCLUDED_PREFIXES.iter().map(Into::into).collect(),
         exclude_paths: excluded.into_iter().chain(own).collect(),
         on_unreadable: OnUnreadable::Record,
-        parent: parents.get(&source.name).cloned(),
+        parent: reading.parent.cloned(),
     };
+    let task = Task::CaptureState(source.name.clone());
     // Sockets are not missed: their servers make them again.
     let Captured {
         snapshot,
@@ -231,7 +355,9 @@ fn one(
         content_hash,
         unreadable,
         ..
-    } = vault.state()?.capture(&request)?;
+    } = engine.measured(&task, &places, &leave, || {
+        Ok::<_, EngineError>(reading.vault.state()?.capture(&request)?)
+    })?;
     missing.extend(unreadable.into_iter().map(|u| Missing {
         what: BytePath(u.path),
         why: u.reason,
@@ -258,22 +384,6 @@ fn resolved(layout: &Layout, paths: &[PathBuf]) -> Result<Vec<PathBuf>, EngineEr
         all.push(place);
     }
     Ok(all)
-}
-
-/// How a set is held still while it is captured, in words.
-fn consistency(engine: &Engine<'_>, source: &Source) -> String {
-    if !quiet::is_live(engine) {
-        return "offline".to_owned();
-    }
-    let commands = source.before.is_some() || source.after.is_some();
-    let stopped = !source.units.is_empty() && services::present(engine.layout);
-    match (commands, stopped) {
-        (true, true) => "commands run, units stopped",
-        (true, false) => "commands run",
-        (false, true) => "units stopped",
-        (false, false) => "not held still",
-    }
-    .to_owned()
 }
 
 /// Everything a captured set holds; nothing when no root was there.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::progress::Task;
 use super::{Engine, EngineError};
 use crate::point::{Point, PointId};
 use crate::system::lock::Mode;
@@ -109,6 +110,7 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
                 .collect()
         };
         let mut look = Look {
+            engine,
             catalogue: &catalogue,
             known: &known,
             inflight: &inflight,
@@ -141,6 +143,7 @@ fn named(snapshot: Option<&str>) -> Held {
 
 /// Looking at the repositories, one after the other.
 struct Look<'a> {
+    engine: &'a Engine<'a>,
     catalogue: &'a Catalogue,
     known: &'a BTreeSet<PointId>,
     inflight: &'a [PointId],
@@ -163,7 +166,11 @@ impl Look<'_> {
                 ));
             }
         }
+        // Without the data, what is read is an unknown part of it.
+        let total = self.report.read_data.then(|| vault.size()).transpose()?;
+        let going = self.engine.begin(&Task::Check, total);
         let check = vault.check(self.report.read_data)?;
+        drop(going);
         let problem = |what| Problem { point: None, what };
         self.report
             .problems

@@ -227,6 +227,7 @@ fn test_then_boot_is_one_change() {
         done: Done::WentBack,
         trouble: None,
         undo: None,
+        warnings: Vec::new(),
     });
     assert!(!on(&taken_back, 2, Action::Boot, 1, now));
     let mut without = test;

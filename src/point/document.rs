@@ -62,6 +62,11 @@ pub struct Point {
     /// State sets by name.
     #[serde(default)]
     pub state: BTreeMap<String, StateSet>,
+    /// Files in the state sets of the policy that say which program's format
+    /// the files beside them have, and what they said; of sets that were not
+    /// captured as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<Marker>,
     /// Garbage-collector roots made for this point.
     #[serde(default)]
     pub pins: Vec<Pin>,
@@ -425,6 +430,9 @@ pub struct StateSet {
     /// Units that own it.
     #[serde(default)]
     pub units: Vec<String>,
+    /// What its version command said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 impl StateSet {
@@ -432,6 +440,15 @@ impl StateSet {
     pub fn snapshot(&self) -> Option<&str> {
         Some(self.snapshot.as_str()).filter(|id| !id.is_empty())
     }
+}
+
+/// A file that says which program's format the files beside it have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The file.
+    pub path: BytePath,
+    /// Its first line.
+    pub says: String,
 }
 
 /// A garbage-collector root.

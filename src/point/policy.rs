@@ -136,7 +136,7 @@ impl Default for Capture {
 }
 
 /// State that is captured together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StateSet {
     /// Files and folders.
@@ -157,6 +157,60 @@ pub struct StateSet {
     /// restored, and started again if they ran.
     #[schemars(inner(regex(pattern = schema::UNIT)))]
     pub units: Vec<String>,
+    /// Whether the set is read from a read-only snapshot of its filesystem, so
+    /// that its units are stopped only for an instant.
+    pub snapshot: Snapshot,
+    /// A command whose first line of output is the version of the program that
+    /// owns the state: program and arguments. It changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minItems" = 1))]
+    pub version: Option<Vec<String>>,
+    /// What a restore does that would leave the state to a program of another
+    /// version.
+    pub version_change: VersionChange,
+    /// After this long `before` counts as failed, and so do `after` and
+    /// `version`.
+    pub timeout: Span,
+}
+
+impl Default for StateSet {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            exclude: Vec::new(),
+            before: None,
+            after: None,
+            units: Vec::new(),
+            snapshot: Snapshot::default(),
+            version: None,
+            version_change: VersionChange::default(),
+            timeout: Span::seconds(600),
+        }
+    }
+}
+
+/// Whether state is read from a snapshot of its filesystem.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Snapshot {
+    /// Where all its paths are on btrfs or zfs and the tool is there.
+    #[default]
+    Auto,
+    /// Never: units stay stopped until everything is read.
+    Never,
+    /// Always: without a snapshot the set is not captured.
+    Required,
+}
+
+/// What a restore does that would leave state to a program of another version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum VersionChange {
+    /// It says so, and asks as ever.
+    #[default]
+    Warn,
+    /// It refuses, before anything is changed.
+    Refuse,
 }
 
 /// The restore point before a switch.

@@ -122,6 +122,10 @@ pub struct Outcome {
     /// How that went, when it did not go well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What was worth knowing of going back, such as state that is newer than
+    /// its program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The restore point that undoes what was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<PointId>,

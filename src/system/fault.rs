@@ -21,6 +21,10 @@ pub const CREATE: &[&str] = &[
     "create.ended",
 ];
 
+/// Points passed by `create` where state is read from a snapshot of its
+/// filesystem, in order.
+pub const SNAPSHOT: &[&str] = &["create.snapshot-owed", "create.snapshot", "create.read"];
+
 /// Points passed by `prune`, in order.
 pub const PRUNE: &[&str] = &[
     "prune.locked",
@@ -72,7 +76,7 @@ mod imp {
 
     pub(super) fn point(name: &str) {
         debug_assert!(
-            [super::CREATE, super::PRUNE, super::RESTORE]
+            [super::CREATE, super::SNAPSHOT, super::PRUNE, super::RESTORE]
                 .iter()
                 .any(|l| l.contains(&name)),
             "fault point {name} is not listed"

@@ -33,6 +33,24 @@ pub struct Root {
     pub kind: RootKind,
 }
 
+/// What is at a real path.
+///
+/// # Errors
+/// When it may not be looked at.
+pub fn kind(path: &Path) -> Result<RootKind, IoError> {
+    let meta = optional(fs::symlink_metadata(path).at("look at", path))?;
+    Ok(kind_of(meta.as_ref()))
+}
+
+fn kind_of(meta: Option<&fs::Metadata>) -> RootKind {
+    match meta {
+        None => RootKind::Absent,
+        Some(m) if m.is_dir() => RootKind::Directory,
+        Some(m) if m.is_symlink() => RootKind::Symlink,
+        Some(_) => RootKind::File,
+    }
+}
+
 /// Everything that belongs to a configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -127,12 +145,7 @@ impl<'a> Search<'a> {
                     return Ok(());
                 }
             };
-        let kind = match &meta {
-            None => RootKind::Absent,
-            Some(m) if m.is_dir() => RootKind::Directory,
-            Some(m) if m.is_symlink() => RootKind::Symlink,
-            Some(_) => RootKind::File,
-        };
+        let kind = kind_of(meta.as_ref());
         self.found.roots.retain(|r| !r.path.starts_with(&place));
         self.found.roots.push(Root {
             path: place.clone(),

@@ -243,6 +243,11 @@ impl Layout {
         self.state.join("inflight")
     }
 
+    /// Read-only snapshots of filesystems, while a point is taken from them.
+    pub fn snapshots(&self) -> PathBuf {
+        self.state.join("snapshots")
+    }
+
     /// Journals of restores.
     pub fn journal(&self) -> PathBuf {
         self.state.join("journal")

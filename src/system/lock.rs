@@ -54,11 +54,25 @@ impl Lock {
     /// # Errors
     /// [`LockError::Held`] after `patience`; I/O errors at once.
     pub fn take(dir: &Path, mode: Mode, patience: Duration) -> Result<Self, LockError> {
+        Self::take_unless(dir, mode, patience, &|| false)
+    }
+
+    /// As [`Lock::take`], but waits no longer once `stops` says so.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn take_unless(
+        dir: &Path,
+        mode: Mode,
+        patience: Duration,
+        stops: &dyn Fn() -> bool,
+    ) -> Result<Self, LockError> {
         let begun = Instant::now();
         let turnstile = open(&dir.join("lock.turnstile"))?;
-        wait(&turnstile, dir, Mode::Exclusive, begun, patience)?;
+        let waits = || begun.elapsed() < patience && !stops();
+        wait(&turnstile, dir, Mode::Exclusive, begun, &waits)?;
         let file = open(&dir.join("lock"))?;
-        wait(&file, dir, mode, begun, patience)?;
+        wait(&file, dir, mode, begun, &waits)?;
         Ok(Self { _file: file, mode })
     }
 
@@ -96,7 +110,7 @@ fn wait(
     dir: &Path,
     mode: Mode,
     begun: Instant,
-    patience: Duration,
+    waits: &dyn Fn() -> bool,
 ) -> Result<(), LockError> {
     let operation = match mode {
         Mode::Shared => FlockOperation::NonBlockingLockShared,
@@ -105,7 +119,7 @@ fn wait(
     loop {
         match flock(file, operation) {
             Ok(()) => return Ok(()),
-            Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < patience => {
+            Err(Errno::WOULDBLOCK | Errno::INTR) if waits() => {
                 sleep(Duration::from_millis(2));
             }
             Err(Errno::WOULDBLOCK | Errno::INTR) => {

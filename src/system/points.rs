@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::error::optional;
+use super::snapshots::Snapshot;
 use super::{At, IoError, Layout, durable, fault};
 use crate::point::document::{DocumentError, MAX_BYTES};
 use crate::point::{Marks, Point, PointId, marks};
@@ -315,6 +316,9 @@ pub struct Owed {
     pub units: Vec<String>,
     /// Commands that are to follow what it ran: programs with arguments.
     pub commands: Vec<Vec<String>>,
+    /// Snapshots of filesystems it made, to be deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<Snapshot>,
 }
 
 /// Notes, durably, in a point's marker what is owed for it.

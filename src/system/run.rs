@@ -2,12 +2,15 @@
 //! have been run.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
+
+use super::interrupt;
 
 /// A program to run, with everything it needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +27,10 @@ pub struct Call {
     pub user: Option<(u32, u32)>,
     /// Let it write to our terminal instead of keeping what it prints.
     pub show: bool,
-    /// Kill it, and all it started, after this long; it prints to nobody then.
+    /// Kill it, and all it started, after this long.
     pub limit: Option<Duration>,
+    /// Kill it, and all it started, when this program is asked to stop.
+    pub yields: bool,
 }
 
 impl Call {
@@ -63,6 +68,13 @@ impl Call {
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Lets it be killed when this program is asked to stop.
+    #[must_use]
+    pub fn yields(mut self) -> Self {
+        self.yields = true;
         self
     }
 
@@ -107,6 +119,19 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// It took too long and was killed.
+    #[error(
+        "`{line}` did not end within {limit:?} and was killed{}",
+        detail(stderr)
+    )]
+    TimedOut {
+        /// The call.
+        line: String,
+        /// How long it had.
+        limit: Duration,
+        /// What it complained.
+        stderr: String,
+    },
     /// It ran and failed.
     #[error("`{line}` failed with exit code {code}{}", detail(stderr))]
     Failed {
@@ -149,6 +174,13 @@ pub trait Runner: Sync {
         if ended.code == 0 {
             return Ok(ended);
         }
+        if let (TIMED_OUT, Some(limit)) = (ended.code, call.limit) {
+            return Err(RunError::TimedOut {
+                line: call.line(),
+                limit,
+                stderr: ended.stderr,
+            });
+        }
         Err(RunError::Failed {
             line: call.line(),
             code: ended.code,
@@ -167,7 +199,9 @@ impl Runner for Processes {
         command
             .args(&call.args)
             .envs(call.env.iter().map(|(k, v)| (k, v)))
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            // A Ctrl-C is for us alone: what we run is ended by us, or goes on.
+            .process_group(0);
         if let Some(dir) = &call.dir {
             command.current_dir(dir);
         }
@@ -181,8 +215,8 @@ impl Runner for Processes {
             program: call.program.clone(),
             source,
         };
-        if let Some(limit) = call.limit {
-            return run_limited(command, limit).map_err(start);
+        if call.limit.is_some() || call.yields {
+            return run_limited(command, call).map_err(start);
         }
         let output = command.output().map_err(start)?;
         let code = output
@@ -201,23 +235,23 @@ impl Runner for Processes {
 /// `timeout(1)` has it.
 pub const TIMED_OUT: i32 = 124;
 
-fn run_limited(mut command: Command, limit: Duration) -> io::Result<Ended> {
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()?;
+/// How long a program that is killed may still hold its output open.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+fn run_limited(mut command: Command, call: &Call) -> io::Result<Ended> {
+    if !call.show {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    let mut child = command.spawn()?;
     let begun = Instant::now();
-    let ended = |code| Ended {
-        code,
-        ..Ended::default()
-    };
-    loop {
+    let (out, err) = (kept(child.stdout.take()), kept(child.stderr.take()));
+    let code = loop {
         if let Some(status) = child.try_wait()? {
             let code = status.code().or_else(|| status.signal().map(|s| 128 + s));
-            return Ok(ended(code.unwrap_or(1)));
+            break code.unwrap_or(1);
         }
-        if begun.elapsed() >= limit {
+        let late = call.limit.is_some_and(|limit| begun.elapsed() >= limit);
+        if late || (call.yields && interrupt::asked()) {
             // The group too: what it started may be what hangs.
             if let Some(group) = i32::try_from(child.id())
                 .ok()
@@ -227,10 +261,34 @@ fn run_limited(mut command: Command, limit: Duration) -> io::Result<Ended> {
             }
             let _ = child.kill();
             child.wait()?;
-            return Ok(ended(TIMED_OUT));
+            break if late { TIMED_OUT } else { interrupt::EXIT };
         }
         sleep(Duration::from_millis(5));
-    }
+    };
+    // What it left behind in the background may hold its output open for ever.
+    let words = |kept: Receiver<Vec<u8>>| kept.recv_timeout(LAST_WORDS).unwrap_or_default();
+    Ok(Ended {
+        code,
+        stdout: words(out),
+        stderr: String::from_utf8_lossy(&words(err)).into_owned(),
+    })
+}
+
+/// So much of what such a program prints is kept.
+const KEPT: u64 = 64 << 10;
+
+/// Reads a pipe to its end on a thread of its own.
+fn kept(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (send, receive) = channel();
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.by_ref().take(KEPT).read_to_end(&mut all);
+            let _ = io::copy(&mut pipe, &mut io::sink());
+        }
+        let _ = send.send(all);
+    });
+    receive
 }
 
 /// Records calls and answers with success.

@@ -1,5 +1,6 @@
 //! Units of systemd: which run, stopping them, starting them again.
 
+use std::fmt;
 use std::path::Path;
 
 use super::run::{Call, RunError, Runner};
@@ -12,6 +13,10 @@ pub struct Unit {
     pub known: bool,
     /// Its `ActiveState`.
     pub state: String,
+    /// Its `Result`: how it ended last. Empty for a unit that has none.
+    pub result: String,
+    /// Whether its last start was skipped, because a condition was not met.
+    pub skipped: bool,
 }
 
 impl Unit {
@@ -23,6 +28,36 @@ impl Unit {
         )
     }
 }
+
+/// A unit that was stopped, but not as it should: what it owns is as after a
+/// crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rough {
+    /// The unit.
+    pub unit: String,
+    /// Its `Result`.
+    pub result: String,
+}
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.result.as_str() {
+            "timeout" => "did not stop in time and was killed",
+            "watchdog" => "hung and was killed",
+            "oom-kill" => "was killed for want of memory",
+            "core-dump" => "crashed",
+            _ => "was killed",
+        };
+        write!(
+            f,
+            "{} {how} as it was stopped: its state is as after a crash",
+            self.unit
+        )
+    }
+}
+
+/// What systemd says of a unit that came to an end it was not to come to.
+const ROUGH: &[&str] = &["timeout", "watchdog", "oom-kill", "core-dump", "signal"];
 
 /// Why units are not as they were to be.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +75,12 @@ pub enum UnitError {
         /// `stop` or `start`.
         verb: &'static str,
     },
+    /// systemd passed over the start.
+    #[error("{unit} was not started: a condition of it is not met (systemctl status {unit})")]
+    Skipped {
+        /// The unit.
+        unit: String,
+    },
 }
 
 /// Whether there is a systemd that runs the units of this root.
@@ -53,7 +94,11 @@ pub fn present(layout: &Layout) -> bool {
 /// When `systemctl` cannot be run or fails.
 pub fn look(runner: &dyn Runner, unit: &str) -> Result<Unit, UnitError> {
     let call = Call::new("systemctl")
-        .args(["show", "--property=LoadState,ActiveState", "--"])
+        .args([
+            "show",
+            "--property=LoadState,ActiveState,Result,ConditionResult",
+            "--",
+        ])
         .arg(unit);
     let told = runner.check(&call)?.stdout;
     let told = String::from_utf8_lossy(&told);
@@ -67,6 +112,8 @@ pub fn look(runner: &dyn Runner, unit: &str) -> Result<Unit, UnitError> {
     Ok(Unit {
         known: value("LoadState") != "not-found",
         state: value("ActiveState"),
+        result: value("Result"),
+        skipped: value("ConditionResult") == "no",
     })
 }
 
@@ -84,30 +131,48 @@ pub fn running(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, Uni
     Ok(running)
 }
 
-/// Stops units, in one transaction, and sees that they are.
+/// Stops units, in one transaction, and sees that they are; gives those that
+/// ended roughly.
+///
+/// `systemctl` waits for the jobs and says how they ended: done, canceled,
+/// timed out, failed for a dependency. A job to stop is done as well when the
+/// unit had to be killed, which only the unit's own result tells.
 ///
 /// # Errors
 /// When one still runs.
-pub fn stop(runner: &dyn Runner, units: &[String]) -> Result<(), UnitError> {
+pub fn stop(runner: &dyn Runner, units: &[String]) -> Result<Vec<Rough>, UnitError> {
+    let mut rough = Vec::new();
     if units.is_empty() {
-        return Ok(());
+        return Ok(rough);
     }
-    runner.check(&Call::new("systemctl").args(["stop", "--"]).args(units))?;
+    // One that never ends may be left waiting for.
+    let call = Call::new("systemctl").args(["stop", "--"]).args(units);
+    runner.check(&call.yields())?;
     for unit in units {
-        let state = look(runner, unit)?.state;
-        if !matches!(state.as_str(), "inactive" | "failed") {
-            let (unit, verb) = (unit.clone(), "stop");
-            return Err(UnitError::State { unit, state, verb });
+        let seen = look(runner, unit)?;
+        match seen.state.as_str() {
+            "inactive" => {}
+            "failed" if ROUGH.contains(&seen.result.as_str()) => rough.push(Rough {
+                unit: unit.clone(),
+                result: seen.result,
+            }),
+            // Many a program exits with an error when it is told to end.
+            "failed" => {}
+            _ => {
+                let (unit, verb, state) = (unit.clone(), "stop", seen.state);
+                return Err(UnitError::State { unit, state, verb });
+            }
         }
     }
-    Ok(())
+    Ok(rough)
 }
 
 /// Starts units, in one transaction, and sees that none failed; gives those
 /// that are no longer there, as after a switch to a system without them.
 ///
 /// # Errors
-/// When one does not start.
+/// When one does not start. Those after it were started all the same: they
+/// are one transaction.
 pub fn start(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitError> {
     let (mut there, mut gone) = (Vec::new(), Vec::new());
     for unit in units {
@@ -119,10 +184,16 @@ pub fn start(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitE
     }
     runner.check(&Call::new("systemctl").args(["start", "--"]).args(&there))?;
     for unit in &there {
-        let state = look(runner, unit)?.state;
-        if state == "failed" {
-            let (unit, verb) = (unit.clone(), "start");
-            return Err(UnitError::State { unit, state, verb });
+        let seen = look(runner, unit)?;
+        let unit = unit.clone();
+        match seen.state.as_str() {
+            "failed" => {
+                let (verb, state) = ("start", seen.state);
+                return Err(UnitError::State { unit, state, verb });
+            }
+            // A job that is passed over is done, to systemd.
+            "inactive" if seen.skipped => return Err(UnitError::Skipped { unit }),
+            _ => {}
         }
     }
     Ok(gone)

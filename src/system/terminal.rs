@@ -7,6 +7,11 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Whether what goes to standard error reaches a screen that can be drawn on.
+pub fn shows_errors() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Whether output wants colour: when it goes to a terminal that has it, or
 /// `CLICOLOR_FORCE` is set. `NO_COLOR` says no to both.
 pub fn wants_colour() -> bool {

@@ -121,6 +121,48 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
     }))
 }
 
+/// Bytes of all files at and below these paths, but for what is left out; a
+/// file that is gone or may not be read counts nothing. `None` once `goes_on`
+/// says no.
+pub fn measure(paths: &[PathBuf], leave: &[PathBuf], goes_on: &dyn Fn() -> bool) -> Option<u64> {
+    let mut bytes = 0;
+    let mut todo = paths.to_vec();
+    while let Some(path) = todo.pop() {
+        if !goes_on() {
+            return None;
+        }
+        let Ok(meta) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        if leave.contains(&path) {
+            continue;
+        } else if meta.is_file() {
+            bytes += meta.len();
+        } else if meta.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            todo.extend(entries.map(|entry| entry.path()));
+        }
+    }
+    Some(bytes)
+}
+
+/// Names of at most `most` folders right below a path, sorted; none where it
+/// is no folder or may not be listed. Links are no folders.
+pub fn folders(path: &Path, most: usize) -> Vec<OsString> {
+    let is_folder = |meta: fs::Metadata| meta.is_dir();
+    if !fs::symlink_metadata(path).is_ok_and(is_folder) {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let mut names: Vec<OsString> = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.file_name())
+        .take(most)
+        .collect();
+    names.sort();
+    names
+}
+
 /// The content of a file.
 ///
 /// # Errors

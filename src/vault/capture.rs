@@ -46,7 +46,8 @@ impl Repo {
 
     fn attempt(&self, request: &CaptureRequest) -> Result<Captured, VaultError> {
         let parent = self.usable_parent(request);
-        let log = Arc::new(CaptureLog::new(request.on_unreadable, parent.is_some()));
+        let log = CaptureLog::new(request.on_unreadable, parent.is_some());
+        let log = Arc::new(log.watched(Arc::clone(&self.watch)));
         let view = Arc::new(View::gated(self.store.clone(), Arc::clone(&log)));
         #[cfg(test)]
         view.fail_after(*self.writes_left.lock().unwrap());

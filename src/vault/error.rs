@@ -148,6 +148,14 @@ pub enum VaultError {
         reason: String,
     },
 
+    /// Somebody who watches asked for it. Nothing that was stored before has
+    /// changed.
+    #[error("could not {operation}: interrupted")]
+    Stopped {
+        /// What was under way.
+        operation: &'static str,
+    },
+
     /// The writer that content was read into failed.
     #[error("could not write out {}: {source}", Show(path))]
     Output {
@@ -177,6 +185,12 @@ impl VaultError {
     pub fn is_no_space(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
+    /// It was stopped on request.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped { .. })
     }
 
     /// The key is the problem (exit code 12 of the program).

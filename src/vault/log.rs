@@ -6,11 +6,12 @@
 //! gate refuses to write the snapshot after it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::vault::digest::{Line, LineKind, Sha};
 use crate::vault::error::VaultError;
 use crate::vault::types::{OnUnreadable, Skipped, Unreadable};
+use crate::vault::watch::{Watch, unwatched};
 
 /// Shared record of one capture.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct CaptureLog {
     on_unreadable: OnUnreadable,
     /// Unread files are fine: the library may take them from a parent.
     may_skip_reading: bool,
+    watch: Arc<dyn Watch>,
     seen: Mutex<Seen>,
 }
 
@@ -38,8 +40,19 @@ impl CaptureLog {
         Self {
             on_unreadable,
             may_skip_reading,
+            watch: unwatched(),
             seen: Mutex::default(),
         }
+    }
+
+    /// Somebody watches.
+    pub(crate) fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// So many bytes more are read, or need not be.
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.watch.advance(bytes);
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -51,7 +64,12 @@ impl CaptureLog {
         self.lock().failure.get_or_insert(error);
     }
 
+    /// Whether the capture has failed, or is to stop, which fails it.
     pub(crate) fn failed(&self) -> bool {
+        if self.watch.stops() {
+            let operation = "capture";
+            self.fail(VaultError::Stopped { operation });
+        }
         self.lock().failure.is_some()
     }
 

@@ -34,6 +34,7 @@ mod types;
 mod upkeep;
 mod view;
 mod walk;
+mod watch;
 
 use std::io::Write;
 
@@ -47,6 +48,7 @@ pub use types::{
     Forgotten, OnUnreadable, PruneStats, Skipped, SnapshotInfo, SnapshotList, Timestamp,
     Unreadable, Xattr,
 };
+pub use watch::{Unwatched, Watch};
 
 /// One repository of captured content.
 pub trait Vault {

@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustic_core::repofile::MasterKey;
 use rustic_core::{ConfigOptions, Credentials, FileType, KeyOptions};
@@ -24,6 +25,7 @@ use crate::vault::durable::{create_file, make_dir, siblings, sync_dir, sync_dirs
 use crate::vault::error::VaultError;
 use crate::vault::keys::{RecoveryPassword, load_key, save_key};
 use crate::vault::repo::Repo;
+use crate::vault::watch::Watch;
 
 /// Packs of this size keep a restore below some hundred MB of memory.
 const PACK_SIZE: &str = "4 MiB";
@@ -127,6 +129,15 @@ impl VaultDir {
         })
     }
 
+    /// Somebody watches what is done with it from now on.
+    #[must_use]
+    pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        Self {
+            config: self.config.watched(watch),
+            ..self
+        }
+    }
+
     /// The vault's directory.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -184,11 +195,8 @@ impl VaultDir {
         if !is_file(&path.join("config"))? {
             return Ok(None);
         }
-        Ok(Some(Repo::new(
-            path,
-            self.config.key.clone(),
-            identity(&self.dir)?,
-        )))
+        let repo = Repo::new(path, self.config.key.clone(), identity(&self.dir)?);
+        Ok(Some(repo.watched(Arc::clone(&self.config.watch))))
     }
 
     fn state_path(&self) -> PathBuf {

@@ -70,6 +70,7 @@ impl Repo {
         };
         let mut total = 0;
         for chunk in content {
+            self.check_stop(READ)?;
             let data = self.chunk(&entry.path, chunk)?;
             total += data.len() as u64;
             let output = |source| VaultError::Output {
@@ -77,6 +78,7 @@ impl Repo {
                 source,
             };
             out.write_all(&data).map_err(output)?;
+            self.watch.advance(data.len() as u64);
         }
         if total == *size {
             Ok(())

@@ -165,11 +165,20 @@ impl Read for CheckedReader {
             return Ok(0);
         }
         self.count += count as u64;
+        self.log.advance(count as u64);
         if self.count > self.before.size {
             return Err(self.changed("grew"));
         }
         self.hasher.update(&buffer[..count]);
         Ok(count)
+    }
+}
+
+/// A file that was taken unread from an earlier snapshot is done as well.
+impl Drop for CheckedReader {
+    fn drop(&mut self) {
+        self.log
+            .advance(self.before.size.saturating_sub(self.count));
     }
 }
 

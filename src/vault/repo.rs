@@ -15,6 +15,7 @@ use crate::vault::error::VaultError;
 use crate::vault::quiet::guarded;
 use crate::vault::store::{Store, StoreError, parse_id};
 use crate::vault::view::View;
+use crate::vault::watch::{Watch, unwatched};
 
 /// A repository of the vault. Its methods block; keep them off async workers.
 /// Any number of threads and processes may capture and read at once;
@@ -24,6 +25,7 @@ pub struct Repo {
     pub(crate) key: MasterKey,
     /// Device and inode of the vault, which is never captured into itself.
     pub(crate) own: Option<(u64, u64)>,
+    pub(crate) watch: Arc<dyn Watch>,
     reader: Mutex<Option<Reader>>,
     #[cfg(test)]
     pub(crate) writes_left: Mutex<Option<u32>>,
@@ -44,11 +46,12 @@ impl fmt::Debug for Repo {
 }
 
 impl Repo {
-    pub(crate) const fn new(root: PathBuf, key: MasterKey, own: Option<(u64, u64)>) -> Self {
+    pub(crate) fn new(root: PathBuf, key: MasterKey, own: Option<(u64, u64)>) -> Self {
         Self {
             store: Store::new(root),
             key,
             own,
+            watch: unwatched(),
             reader: Mutex::new(None),
             #[cfg(test)]
             writes_left: Mutex::new(None),
@@ -59,6 +62,20 @@ impl Repo {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.store.root()
+    }
+
+    /// Somebody watches from now on.
+    #[must_use]
+    pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Stops here when that was asked for.
+    pub(crate) fn check_stop(&self, operation: &'static str) -> Result<(), VaultError> {
+        if self.watch.stops() {
+            return Err(VaultError::Stopped { operation });
+        }
+        Ok(())
     }
 
     pub(crate) fn view(&self) -> Arc<View> {

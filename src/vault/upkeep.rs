@@ -49,7 +49,10 @@ impl Repo {
             return Err(self.damaged(PRUNE, files, detail));
         }
         let before = self.bytes()?;
-        let view = self.view();
+        // Until all that stays is stored anew nothing is removed: reading is
+        // where it may stop.
+        let view = View::new(self.store.clone()).watched(Arc::clone(&self.watch));
+        let view = Arc::new(view);
         let repo = self.open(PRUNE, &view)?;
         let mut options = PruneOptions::default();
         // Nobody else is here, so nothing needs to stay for a reader's sake.
@@ -58,8 +61,12 @@ impl Repo {
         let plan = self
             .call(PRUNE, &view, || repo.prune_plan(&options))
             .map_err(|error| self.index_error(PRUNE, error))?;
-        self.call_writing(PRUNE, &view, || repo.prune(&options, plan))?;
+        let pruned = self.call_writing(PRUNE, &view, || repo.prune(&options, plan));
         self.drop_reader();
+        if pruned.is_err() {
+            self.check_stop(PRUNE)?;
+        }
+        pruned?;
 
         let leftovers = self
             .store
@@ -114,8 +121,10 @@ impl Repo {
 
         let all = trees.iter().map(|(_, tree)| *tree).collect();
         let mut found = self.rustic_check(&hidden, all, read_data);
+        self.check_stop(CHECK)?;
         if found.fatal.is_some() {
             found = self.check_apart(&hidden, trees, read_data, &mut report);
+            self.check_stop(CHECK)?;
         }
         report.problems.extend(found.fatal.take());
         report.add(found);
@@ -167,7 +176,8 @@ impl Repo {
     /// read.
     fn rustic_check(&self, hidden: &BTreeSet<Id>, trees: Vec<TreeId>, read_data: bool) -> Found {
         let mut found = Found::default();
-        let view = Arc::new(View::hiding(self.store.clone(), hidden.clone()));
+        let view = View::hiding(self.store.clone(), hidden.clone());
+        let view = Arc::new(view.watched(Arc::clone(&self.watch)));
         let results = self.open(CHECK, &view).and_then(|repo| {
             let options = CheckOptions::default().read_data(read_data);
             self.call(CHECK, &view, || repo.check_with_trees(options, trees))

@@ -16,6 +16,7 @@ use rustic_core::{
 
 use crate::vault::log::CaptureLog;
 use crate::vault::store::{Store, StoreError, StoreResult};
+use crate::vault::watch::{Watch, unwatched};
 
 /// See the module.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct View {
     store: Store,
     gate: Option<Arc<CaptureLog>>,
     hidden: BTreeSet<Id>,
+    watch: Arc<dyn Watch>,
     written: AtomicU64,
     fault: Mutex<Option<StoreError>>,
     last_read: Mutex<Option<PathBuf>>,
@@ -37,6 +39,7 @@ impl View {
             store,
             gate: None,
             hidden: BTreeSet::new(),
+            watch: unwatched(),
             written: AtomicU64::new(0),
             fault: Mutex::new(None),
             last_read: Mutex::new(None),
@@ -51,6 +54,27 @@ impl View {
             gate: Some(log),
             ..Self::new(store)
         }
+    }
+
+    /// Reads of packs are told of, and fail once they are to stop.
+    pub(crate) fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// A read of a pack goes on, unless it is to stop.
+    fn going_on(&self, tpe: FileType, id: &Id, bytes: usize) -> StoreResult<()> {
+        if tpe != FileType::Pack {
+            return Ok(());
+        }
+        self.watch.advance(bytes as u64);
+        if self.watch.stops() {
+            return Err(StoreError {
+                operation: "go on reading",
+                path: self.store.path(tpe, id),
+                source: std::io::ErrorKind::Interrupted.into(),
+            });
+        }
+        Ok(())
     }
 
     /// These files are not listed.
@@ -145,7 +169,11 @@ impl ReadBackend for View {
 
     fn read_full(&self, tpe: FileType, id: &Id) -> RusticResult<Bytes> {
         self.note_read(tpe, id);
-        self.keep(self.store.read(tpe, id)).map(Bytes::from)
+        let read = self.store.read(tpe, id).and_then(|content| {
+            self.going_on(tpe, id, content.len())?;
+            Ok(content)
+        });
+        self.keep(read).map(Bytes::from)
     }
 
     fn read_partial(
@@ -157,8 +185,12 @@ impl ReadBackend for View {
         length: u32,
     ) -> RusticResult<Bytes> {
         self.note_read(tpe, id);
-        self.keep(self.store.read_range(tpe, id, offset, length))
-            .map(Bytes::from)
+        let read = self.store.read_range(tpe, id, offset, length);
+        let read = read.and_then(|content| {
+            self.going_on(tpe, id, content.len())?;
+            Ok(content)
+        });
+        self.keep(read).map(Bytes::from)
     }
 
     fn warmup_path(&self, tpe: FileType, id: &Id) -> String {

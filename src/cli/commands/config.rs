@@ -52,6 +52,7 @@ fn backup(s: &Session, reason: String, no_prune: bool) -> Result<Exit, Failure> 
     if s.dry_run() {
         return points::preview(s, &request);
     }
+    s.begin_work();
     let created = create::create(&s.engine(), &request)?;
     let exit = points::tell_created(&s.out, &created, &Marks::default())?;
     if !no_prune {

@@ -13,6 +13,7 @@ use crate::render::{self, Style};
 
 /// `verify`
 pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
+    s.begin_work();
     let report = verify::verify(&s.engine(), args.read_data)?;
     s.out.result("verify", &report, |style| {
         report_text(&report, style).into_bytes()

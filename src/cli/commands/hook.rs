@@ -48,6 +48,7 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
             Exit::Ok
         }
     };
+    s.begin_work();
     let hooked = match hook::pre_switch(&engine, toplevel, action) {
         Ok(None) => return Exit::Ok,
         Ok(Some(hooked)) => hooked,

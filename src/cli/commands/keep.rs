@@ -62,6 +62,7 @@ pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
         count(generations, "generation")
     );
     s.confirm("prune", &question)?;
+    s.begin_work();
     carry_out(s, &plans)
 }
 

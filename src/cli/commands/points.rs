@@ -47,6 +47,7 @@ pub(super) fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
     if s.dry_run() {
         return preview(s, &request);
     }
+    s.begin_work();
     let created = create::create(&s.engine(), &request)?;
     tell_created(&s.out, &created, &created.marks)
 }

@@ -150,6 +150,7 @@ pub(super) fn end(s: &Session, way: Way) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     s.confirm(verb, &format!("{verb} the interrupted restore?"))?;
+    s.begin_work();
     tell(s, &undo::end(&s.engine(), way)?, verb)
 }
 
@@ -180,6 +181,7 @@ pub(super) fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<E
 
 fn ask_and_do(s: &Session, plan: Plan, verb: &'static str) -> Result<Exit, Failure> {
     s.confirm(verb, "Go on?")?;
+    s.begin_work();
     tell(s, &restore::execute(&s.engine(), plan, verb)?, verb)
 }
 

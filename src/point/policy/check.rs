@@ -232,7 +232,13 @@ impl Check {
                 self.path(&format!("{at}/{field}/{n}"), path);
             }
         }
-        for (field, command) in [("before", &set.before), ("after", &set.after)] {
+        let commands = [
+            ("before", &set.before),
+            ("after", &set.after),
+            ("version", &set.version),
+        ];
+        self.not_zero(&format!("{at}/timeout"), set.timeout);
+        for (field, command) in commands {
             if let Some(command) = command {
                 self.command(&format!("{at}/{field}"), command);
             }
