@@ -48,12 +48,22 @@ rec {
     in
     if seconds == null then 120 else seconds;
 
+  # What makes snapshots, where the machine has such filesystems.
+  snapshotTools =
+    let
+      supports = name: config.boot.supportedFilesystems.${name} or false;
+    in
+    lib.optional (supports "btrfs") pkgs.btrfs-progs
+    ++ lib.optional (supports "zfs") config.boot.zfs.package;
+
   # The programs that cairn calls, beside systemd's, which each unit has: Nix,
-  # to set profiles and delete generations; git, to tell a commit.
+  # to set profiles and delete generations; git, to tell a commit; those that
+  # make snapshots.
   programs = [
     config.nix.package
     pkgs.gitMinimal
-  ];
+  ]
+  ++ snapshotTools;
 
   execStart =
     args:

@@ -36,7 +36,15 @@ let
     };
   };
 
-  runsCommands = set: (set.before or null) != null || (set.after or null) != null;
+  # Commands may need anything, and a snapshot needs rights over the filesystem.
+  needsMore =
+    set:
+    lib.any (name: (set.${name} or null) != null) [
+      "before"
+      "after"
+      "version"
+    ]
+    || (parts.snapshotTools != [ ] && (set.snapshot or "auto") != "never");
 
   pointService =
     name: point:
@@ -59,7 +67,7 @@ let
         point.reason
       ];
       mounts = lib.concatMap (set: set.paths or [ ]) sets;
-      serviceConfig = (if lib.any runsCommands sets then parts.open else confined writable) // background;
+      serviceConfig = (if lib.any needsMore sets then parts.open else confined writable) // background;
     });
 
   pointTimer =

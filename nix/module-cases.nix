@@ -65,6 +65,13 @@
               "all of it"
             ];
             after = [ "/run/current-system/sw/bin/tidy" ];
+            snapshot = "required";
+            version = [
+              "/run/current-system/sw/bin/postgres"
+              "--version"
+            ];
+            versionChange = "refuse";
+            timeout = "1h 30min";
           };
           shop = {
             paths = [ "/var/lib/shop" ];
@@ -410,6 +417,20 @@
         units = [ "shop" ];
       };
       says = "Write whole names of units";
+    };
+    state-without-time = {
+      set.state.shop = {
+        paths = [ "/var/lib/shop" ];
+        timeout = "0s";
+      };
+      says = "leaves no time at all in \"state.shop.timeout\"";
+    };
+    state-version-by-name = {
+      set.state.shop = {
+        paths = [ "/var/lib/shop" ];
+        version = [ "postgres" ];
+      };
+      says = "without a program's whole path";
     };
     state-command-by-name = {
       set.state.shop = {

@@ -20,7 +20,10 @@ let
   }
   // lib.mapAttrs' (
     name: check: lib.nameValuePair "health.checks.${name}.timeout" (check.timeout or null)
-  ) checks;
+  ) checks
+  // lib.mapAttrs' (
+    name: set: lib.nameValuePair "state.${name}.timeout" (set.timeout or null)
+  ) cfg.settings.state;
   badSpans = namesWhere (_: span: span != null && !spans.isSpan span) allSpans;
   noTime = namesWhere (_: span: span != null && spans.toSeconds span == 0) (
     removeAttrs allSpans [ "gate.window" ]

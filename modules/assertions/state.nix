@@ -50,6 +50,7 @@ let
       [
         "before"
         "after"
+        "version"
       ];
 
   badPinNames = namesWhere (name: _: !names.isValid name) pins;

@@ -42,6 +42,57 @@ let
         or restored, and started again if they ran.
       '';
     };
+    snapshot = mkOption {
+      type = types.enum [
+        "auto"
+        "never"
+        "required"
+      ];
+      default = "auto";
+      example = "required";
+      description = ''
+        Whether the set is read from a read-only snapshot of its filesystem, so
+        that its units are stopped for an instant only, and a set without units
+        is of one moment all the same. `auto` does so where all its paths are
+        on btrfs or zfs and nothing below them is a subvolume, dataset or mount
+        of its own; `never` keeps the units stopped until all is read; without a
+        snapshot, `required` leaves the set out of the point.
+      '';
+    };
+    version = mkOption {
+      type = types.nullOr shared.command;
+      default = null;
+      example = lib.literalExpression ''[ (lib.getExe' config.services.postgresql.package "postgres") "--version" ]'';
+      description = ''
+        A command whose first line of output says the version of the program
+        that owns the state: the program's path, and arguments. It must change
+        nothing. A restore that would leave the state to a program of another
+        version says so first. Files such as {file}`PG_VERSION` are looked at
+        without being asked for.
+      '';
+    };
+    versionChange = mkOption {
+      type = types.enum [
+        "warn"
+        "refuse"
+      ];
+      default = "warn";
+      example = "refuse";
+      description = ''
+        What a restore does that would leave the state to a program of another
+        version, or by which it would come back under one: warn before it
+        asks, or refuse. The gate goes back by such restores too.
+      '';
+    };
+    timeout = mkOption {
+      type = shared.span;
+      default = "10min";
+      example = "1h";
+      description = ''
+        After this long `before` is killed and counts as failed, and so do
+        `after` and `version`.
+      '';
+    };
   };
 in
 {

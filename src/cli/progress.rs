@@ -15,7 +15,7 @@ use crate::engine::Progress;
 use crate::engine::progress::Task;
 use crate::plan::humane::bytes;
 use crate::render::style::line;
-use crate::system::{interrupt, terminal};
+use crate::system::{fault, interrupt, terminal};
 use crate::vault::Watch;
 
 /// Work that ends sooner than this is not told of.
@@ -124,7 +124,8 @@ impl Progress for Screen {
         };
         let begun = Instant::now();
         let thread = thread::Builder::new().spawn(move || {
-            if ended.recv_timeout(QUIET) == Err(RecvTimeoutError::Timeout) {
+            let quiet = fault::tells_after().unwrap_or(QUIET);
+            if ended.recv_timeout(quiet) == Err(RecvTimeoutError::Timeout) {
                 show(&label, begun, &shared, &ended);
             }
         });

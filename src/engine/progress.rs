@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Engine, EngineError};
-use crate::system::tree;
+use crate::system::{fault, tree};
 use crate::vault::{Unwatched, Watch};
 
 /// Work that may take long.
@@ -114,7 +114,8 @@ impl Engine<'_> {
             thread::scope(|scope| {
                 let (alive, ended) = channel::<()>();
                 scope.spawn(move || {
-                    if ended.recv_timeout(MEASURE_AFTER) != Err(RecvTimeoutError::Timeout) {
+                    let after = fault::tells_after().unwrap_or(MEASURE_AFTER);
+                    if ended.recv_timeout(after) != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
                     let goes_on = || ended.try_recv() == Err(TryRecvError::Empty);

@@ -2,7 +2,8 @@
 //!
 //! A debug build dies by SIGKILL at the point named in `CAIRN_FAULT`
 //! (`name`, or `name:N` for the N-th time it is passed); a release build has
-//! none of this. Tests walk [`CREATE`], [`PRUNE`] and [`RESTORE`], so a new
+//! none of this. With `CAIRN_FAULT_SIGNAL=INT` it is asked to stop there, as by
+//! a Ctrl-C, and goes on to the next safe place. Tests walk [`CREATE`], [`PRUNE`] and [`RESTORE`], so a new
 //! point is covered by being listed.
 
 /// Points passed by `create`, in order.
@@ -58,6 +59,16 @@ pub fn point(name: &str) {
     let _ = name;
 }
 
+/// How long work goes on before it is told of, if a test says so
+/// (`CAIRN_TELL_AFTER`, milliseconds, debug builds only).
+pub fn tells_after() -> Option<std::time::Duration> {
+    #[cfg(debug_assertions)]
+    let millis = std::env::var("CAIRN_TELL_AFTER").ok()?.parse().ok();
+    #[cfg(not(debug_assertions))]
+    let millis: Option<u64> = None;
+    millis.map(std::time::Duration::from_millis)
+}
+
 /// Whether a test has a `systemctl` of its own for the root it works on
 /// (`CAIRN_FAKE_SYSTEMD`, debug builds only).
 pub fn pretends_systemd() -> bool {
@@ -71,6 +82,12 @@ pub fn pretends_systemd() -> bool {
 #[cfg(debug_assertions)]
 mod imp {
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread::sleep;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use crate::system::interrupt;
 
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
@@ -88,11 +105,16 @@ mod imp {
             Some((wanted, n)) => (wanted, n.parse().unwrap_or(1)),
             None => (wanted.as_str(), 1),
         };
-        if wanted == name && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == nth {
-            let _ = rustix::process::kill_process(
-                rustix::process::getpid(),
-                rustix::process::Signal::KILL,
-            );
+        if wanted != name || PASSED.fetch_add(1, Ordering::Relaxed) + 1 != nth {
+            return;
+        }
+        let gently = std::env::var_os("CAIRN_FAULT_SIGNAL").is_some();
+        let signal = if gently { Signal::INT } else { Signal::KILL };
+        let _ = kill_process(getpid(), signal);
+        // It is heard on another thread.
+        let end = Instant::now() + Duration::from_secs(10);
+        while gently && !interrupt::asked() && Instant::now() < end {
+            sleep(Duration::from_millis(1));
         }
     }
 }

@@ -97,7 +97,17 @@ pub fn plan(
     id: PointId,
     number: usize,
 ) -> Result<Plan, NoSnapshot> {
-    let mounts = mounts::read()?;
+    plan_on(&mounts::read()?, layout, paths, leave, id, number)
+}
+
+fn plan_on(
+    mounts: &[Mount],
+    layout: &Layout,
+    paths: &[PathBuf],
+    leave: &[PathBuf],
+    id: PointId,
+    number: usize,
+) -> Result<Plan, NoSnapshot> {
     let leave: Vec<PathBuf> = leave
         .iter()
         .map(|path| canonical(path).unwrap_or_else(|_| path.clone()))
@@ -107,7 +117,7 @@ pub fn plan(
     for path in paths {
         let path = &canonical(path)?;
         let elsewhere = || NoSnapshot::Elsewhere { path: path.clone() };
-        let mount = mounts::of(&mounts, path).ok_or_else(elsewhere)?;
+        let mount = mounts::of(mounts, path).ok_or_else(elsewhere)?;
         let top = match mount.kind.as_str() {
             "btrfs" => subvolume(path)?,
             "zfs" if mount.root == Path::new("/") => mount.point.clone(),
@@ -123,7 +133,7 @@ pub fn plan(
         if at == plan.snapshots.len() {
             let btrfs = mount.kind == "btrfs";
             plan.snapshots.push(match btrfs {
-                true => Snapshot::Btrfs(place(layout, &mounts, mount, &top, id, next).into()),
+                true => Snapshot::Btrfs(place(layout, mounts, mount, &top, id, next).into()),
                 false => Snapshot::Zfs(format!("{}@cairn-{}-{number}", mount.source, id.hex())),
             });
             plan.origins.push(top.clone());
@@ -267,5 +277,125 @@ pub fn remove(runner: &dyn Runner, snapshot: &Snapshot) -> Result<(), NoSnapshot
             runner.check(&Call::new("zfs").arg("destroy").arg(name))?;
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::system::run::Ended;
+
+    /// A `zfs` of a few lines that really copies: a dataset is a folder of the
+    /// same path below `pools`, its snapshots lie in `.zfs/snapshot`.
+    struct Zfs {
+        pools: PathBuf,
+        calls: Mutex<Vec<String>>,
+    }
+
+    impl Zfs {
+        fn at(&self, name: &str) -> PathBuf {
+            let (dataset, snapshot) = name.split_once('@').unwrap();
+            self.pools.join(dataset).join(".zfs/snapshot").join(snapshot)
+        }
+    }
+
+    impl Runner for Zfs {
+        fn run(&self, call: &Call) -> Result<Ended, RunError> {
+            self.calls.lock().unwrap().push(call.line());
+            let mut ended = Ended::default();
+            let args: Vec<_> = call.args.iter().map(|a| a.to_str().unwrap()).collect();
+            match args[0] {
+                "snapshot" => {
+                    for name in &args[1..] {
+                        let to = self.at(name);
+                        fs::create_dir_all(to.parent().unwrap()).unwrap();
+                        let from = self.pools.join(name.split_once('@').unwrap().0);
+                        let copied = Command::new("sh")
+                            .arg("-c")
+                            .arg("mkdir \"$2\" && cd \"$1\" && cp -a data \"$2\"")
+                            .args(["sh".as_ref(), from.as_os_str(), to.as_os_str()])
+                            .status();
+                        assert!(copied.unwrap().success());
+                    }
+                }
+                "list" if !self.at(args[6]).exists() => {
+                    ended.code = 1;
+                    ended.stderr = format!("cannot open '{}': dataset does not exist", args[6]);
+                }
+                "destroy" => fs::remove_dir_all(self.at(args[1])).unwrap(),
+                _ => {}
+            }
+            Ok(ended)
+        }
+    }
+
+    fn mount(point: &Path, source: &str) -> Mount {
+        Mount {
+            root: "/".into(),
+            point: point.to_owned(),
+            kind: "zfs".to_owned(),
+            source: source.to_owned(),
+        }
+    }
+
+    fn id() -> PointId {
+        "01a20b53-3356-734a-aeaa-1e6aa0d2051c".parse().unwrap()
+    }
+
+    #[test]
+    fn datasets_are_read_from_snapshots_of_one_moment_each_pool() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let pools = fs::canonicalize(dir.path()).unwrap();
+        let zfs = Zfs {
+            pools: pools.clone(),
+            calls: Mutex::default(),
+        };
+        let (a, b) = (pools.join("tank/a"), pools.join("tank/b"));
+        for dataset in [&a, &b] {
+            fs::create_dir_all(dataset.join("data/deep")).unwrap();
+            fs::write(dataset.join("data/deep/file"), "then").unwrap();
+        }
+        let mounts = [mount(&a, "tank/a"), mount(&b, "tank/b")];
+        let paths = [a.join("data/deep"), b.join("data"), a.join("data/deep/file")];
+        let layout = Layout::new("/", dir.path().join("state"));
+        let plan = plan_on(&mounts, &layout, &paths, &[], id(), 0).unwrap();
+        assert_eq!(plan.kind(), "zfs");
+        make(&layout, &zfs, &plan).unwrap();
+        let name = format!("cairn-{}-0", id().hex());
+        assert_eq!(
+            *zfs.calls.lock().unwrap(),
+            [format!("zfs snapshot tank/a@{name} tank/b@{name}")]
+        );
+        fs::write(a.join("data/deep/file"), "now").unwrap();
+        let read = |place: &Path| fs::read_to_string(place).unwrap();
+        assert_eq!(read(&plan.places[0].join("file")), "then");
+        assert_eq!(read(&plan.places[1].join("deep/file")), "then");
+        assert_eq!(read(&plan.places[2]), "then");
+        for snapshot in plan.snapshots.iter().chain(&plan.snapshots) {
+            // The second time it is gone already.
+            remove(&zfs, snapshot).unwrap();
+        }
+        assert!(!a.join(".zfs/snapshot").join(&name).exists());
+    }
+
+    #[test]
+    fn a_dataset_that_is_not_mounted_whole_has_no_snapshot() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(dir.path()).unwrap();
+        let mut mounts = [mount(&top, "tank/a")];
+        mounts[0].root = "/sub".into();
+        let layout = Layout::new("/", "/state");
+        let plan = |mounts: &[Mount]| plan_on(mounts, &layout, &[top.join("data")], &[], id(), 0);
+        let refused = plan(&mounts).unwrap_err();
+        assert!(matches!(refused, NoSnapshot::Unreachable { .. }), "{refused}");
+        mounts[0].kind = "ext4".to_owned();
+        let refused = plan(&mounts).unwrap_err();
+        assert!(matches!(refused, NoSnapshot::Elsewhere { .. }), "{refused}");
     }
 }

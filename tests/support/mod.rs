@@ -3,11 +3,15 @@
 #![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
+mod btrfs;
+mod host;
 mod listing;
 mod machine;
 mod skip;
 mod store;
 
+pub use btrfs::Btrfs;
+pub use host::Host;
 pub use listing::{Exact, contents, exact, same};
 pub use machine::{Machine, Run, bytes, short, succeed};
 pub use skip::{need, need_root};
