@@ -61,6 +61,7 @@ class Row:
     def __init__(self, name, command, env=None, before=lambda: None):
         self.name, self.command, self.env, self.before = name, command, env, before
         self.times = []
+        self.peak = None
 
     def once(self, counted):
         self.before()
@@ -70,21 +71,22 @@ class Row:
 
     def memory(self):
         self.before()
-        peak = peak_memory(self.command, self.env)
-        return "" if peak is None else f"{peak:6.1f} MiB"
+        self.peak = peak_memory(self.command, self.env)
+        return "" if self.peak is None else f"{self.peak:6.1f} MiB"
 
     @property
     def median(self):
         return statistics.median(self.times)
 
 
-def race(title, rows, runs):
-    """Runs all rows in turn and prints them against the first."""
+def race(title, rows, runs, warm=2):
+    """Runs all rows in turn and prints them against the first; the first few
+    turns, to warm up, do not count."""
     if title:
         print(f"\n{title}")
-    for turn in range(runs + 2):
+    for turn in range(runs + warm):
         for row in rows:
-            row.once(counted=turn >= 2)
+            row.once(counted=turn >= warm)
     first = rows[0]
     for row in rows:
         ratio = statistics.median(b / a for a, b in zip(first.times, row.times))

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Puts a bed's tree together and boots it, or runs one command in it while it
-# is off. The mounts are in a namespace of their own: they go with the process.
+# Puts a bed's tree together and boots it, runs one command in it while it is
+# off, or writes it to the disks of a machine with firmware. The mounts are in a
+# namespace of their own: they go with the process.
 #
 #   launch.sh BED LOWER boot [NSPAWN-OPTION...]
 #   launch.sh BED LOWER run COMMAND...
+#   launch.sh BED LOWER disks ESP
 #
 # BED is the bed's directory, LOWER the overlay's lower directories. CGROUPS
 # names the control groups to run in, by colons.
@@ -41,6 +43,9 @@ case $verb in
     mount --rbind /dev "$root/dev"
     mount -t proc proc "$root/proc"
     exec env -i PATH=/usr/bin:/usr/sbin HOME=/root chroot "$root" "$@"
+    ;;
+  disks)
+    exec "${0%/*}/disks.sh" "$root" "$1" "$bed"
     ;;
   boot)
     # The words of the host's environment that would reach the guest are few.

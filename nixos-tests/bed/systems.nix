@@ -15,6 +15,7 @@ let
     required = variants { parts = cairn.over "required" window; };
     # Boots are judged too.
     boot-gate = variants { parts = cairn.over "boot-gate" window; };
+    inherit counted;
     # What broke is left as it is.
     no-rollback = variants {
       parts = cairn.over "" {
@@ -24,6 +25,22 @@ let
       };
     };
   };
+
+  # For machines with firmware: a boot loader that counts, as the policy does.
+  counted =
+    let
+      attempts = 2;
+      all = variants {
+        parts = cairn.over "boot-gate" (window // { bootGate.attempts = attempts; });
+        common = {
+          loader = (import ./systems/loader.nix).counted attempts;
+          kernelParams = "quiet panic=1 console=ttyS0 mitigations=off audit=0 lsm=capability";
+        };
+      };
+    in
+    {
+      inherit (all) good no-init bad-unit;
+    };
 
   recurse = value: value // { recurseForDerivations = true; };
 in

@@ -134,6 +134,7 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
             newest_of(loader::default(engine.layout)),
             Protection::Default,
         ),
+        (newest_of(loader::once(engine.layout)), Protection::NextBoot),
     ];
     // Restores must not push out the last point that somebody meant to take.
     let newest_meant = all
@@ -367,6 +368,7 @@ pub fn plan_generations(engine: &Engine<'_>, keep: &Keep) -> Result<PrunePlan, E
         (pointers::booted(engine.layout), Protection::Booted),
         (pointers::current(engine.layout), Protection::Current),
         (loader::default(engine.layout), Protection::Default),
+        (loader::once(engine.layout), Protection::NextBoot),
     ];
     // A specialisation is held by its parent's generation.
     let held = held.map(|(path, why)| {

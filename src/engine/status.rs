@@ -9,7 +9,7 @@ use super::{Engine, EngineError, diff, history};
 use crate::nix::store_path::StorePath;
 use crate::point::document::{System, Trigger};
 use crate::point::{Point, PointId, Switch};
-use crate::system::{generations, journal, pointers, switches};
+use crate::system::{generations, journal, loader, pointers, switches};
 use crate::vault::Vault;
 
 /// The state of the machine and of its restore points.
@@ -105,6 +105,12 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let (records, _) = switches::read(engine.layout)?;
     let gap = history::gap(engine, &records);
     let mut notes = notes(&observation.system);
+    if let Some(once) = loader::once(engine.layout) {
+        notes.push(format!(
+            "the next boot, and only that, is of {}",
+            once.name()
+        ));
+    }
     if let Some(gap) = &gap {
         notes.push(format!(
             "{} was switched to without a restore point",

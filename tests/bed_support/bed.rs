@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A machine.
 pub struct Bed {
     place: Place,
+    lower: String,
     trees: &'static Trees,
     set: &'static str,
     boots: usize,
@@ -76,6 +77,13 @@ impl Out {
         self.ends(0).out.trim_end().to_owned()
     }
 
+    /// Asserts success; gives the output as JSON.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        let text = self.ok();
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e} in: {text}"))
+    }
+
     /// Both streams.
     pub fn text(&self) -> String {
         format!("{}{}", self.out, self.err)
@@ -106,9 +114,18 @@ impl Bed {
     /// A machine with one of the sets of `systems.nix`, booted into one of its
     /// generations; `None`, after it was said, where there can be no beds.
     pub fn of(set: &'static str, name: &str) -> Option<Self> {
+        let mut bed = Self::off_with(set, name, None)?;
+        bed.start();
+        Some(bed)
+    }
+
+    /// The same machine, not yet booted, with a layer over its tree.
+    pub fn off_with(set: &'static str, name: &str, layer: Option<&Path>) -> Option<Self> {
         let trees = trees::get()?;
-        let mut bed = Self {
+        let layer = layer.map(|layer| format!("{}:", layer.display()));
+        let bed = Self {
             place: Place::new(),
+            lower: layer.unwrap_or_default() + &trees.lower,
             trees,
             set,
             boots: 0,
@@ -119,7 +136,6 @@ impl Bed {
             "nix-env -p /nix/var/nix/profiles/system --set {system} && {system}/install-bootloader {system}"
         );
         bed.off(&script).ok();
-        bed.start();
         Some(bed)
     }
 
@@ -265,8 +281,7 @@ impl Bed {
     /// Runs `cairn --json`, which must end well.
     #[track_caller]
     pub fn json(&self, args: &str) -> Value {
-        let text = self.sh(&format!("cairn --json {args}")).ok();
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e} in: {text}"))
+        self.sh(&format!("cairn --json {args}")).json()
     }
 
     /// Reboots in good order.
@@ -339,23 +354,39 @@ impl Bed {
 
     fn launch(&self) -> Command {
         let mut command = Command::new(trees::recipes().join("launch.sh"));
-        command.arg(&self.place.dir).arg(&self.trees.lower);
+        command.arg(&self.place.dir).arg(&self.lower);
         command
     }
 
-    /// What is lent to the machine: the program under test, and the tools that
-    /// switch.
     fn binds(&self) -> Vec<String> {
-        let guest = trees::recipes().join("guest");
-        let stand_in = guest.join("switch-to-configuration.py");
-        let switch = std::env::var_os("BED_STC").map_or(stand_in, PathBuf::from);
-        let lent = [
-            (env!("CARGO_BIN_EXE_cairn").into(), "/opt/cairn/bin/cairn"),
-            (switch, "/opt/bed/stc"),
-            (guest.join("nixos-rebuild.sh"), "/opt/bed/bin/nixos-rebuild"),
-        ];
         let bind = |(from, to): &(PathBuf, &str)| format!("--bind-ro={}:{to}", from.display());
-        lent.iter().map(bind).collect()
+        lent().iter().map(bind).collect()
+    }
+
+    /// Copies what would be lent into the tree.
+    pub fn lend(&self) {
+        for (from, to) in lent() {
+            let to = self
+                .place
+                .dir
+                .join("upper")
+                .join(to.trim_start_matches('/'));
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(from, to).unwrap();
+        }
+    }
+
+    /// Writes the tree to disks for a machine with firmware, with what else is
+    /// on the system partition.
+    pub fn disks(&self, esp: &Path) -> Out {
+        let mut command = self.launch();
+        let output = command.arg("disks").arg(esp).stdin(Stdio::null()).output();
+        output.unwrap().into()
+    }
+
+    /// The name of a socket that is this machine's alone.
+    pub fn socket(&self) -> String {
+        self.place.group(0)
     }
 
     /// Waits until the container is gone.
@@ -374,6 +405,18 @@ impl Bed {
         self.place.end();
         status
     }
+}
+
+/// What is lent to a machine: the program under test, and the tools that switch.
+fn lent() -> [(PathBuf, &'static str); 3] {
+    let guest = trees::recipes().join("guest");
+    let stand_in = guest.join("switch-to-configuration.py");
+    let switch = std::env::var_os("BED_STC").map_or(stand_in, PathBuf::from);
+    [
+        (env!("CARGO_BIN_EXE_cairn").into(), "/opt/cairn/bin/cairn"),
+        (switch, "/opt/bed/stc"),
+        (guest.join("nixos-rebuild.sh"), "/opt/bed/bin/nixos-rebuild"),
+    ]
 }
 
 impl Drop for Bed {

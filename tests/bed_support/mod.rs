@@ -1,13 +1,15 @@
 //! The bed: machines with real systemd, real Nix and real switches, each in a
-//! container of its own. `nixos-tests/bed/` holds what they are made of.
+//! container of its own, or in an emulator with firmware and a boot loader. `nixos-tests/bed/` holds what they are made of.
 #![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
 mod bed;
 mod groups;
+mod machine;
 mod place;
 #[path = "../support/skip.rs"]
 mod skip;
 mod trees;
 
 pub use bed::{Bed, Out, Pointers};
+pub use machine::Machine;

@@ -1,5 +1,5 @@
 //! The two lower layers of every bed, made once and kept under `target/bed`:
-//! the base tree, and the generations over it.
+//! the base tree, and the generations over it; and what firmware needs.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -52,6 +52,37 @@ pub fn get() -> Option<&'static Trees> {
     }
 }
 
+/// What machines with firmware need beside the layers, made where it is missing;
+/// `None` where there can be no such machine.
+pub fn firmware() -> Option<PathBuf> {
+    let tools = [
+        "mmdebstrap",
+        "qemu-system-x86_64",
+        "mcopy",
+        "sfdisk",
+        "mkfs.ext4",
+    ];
+    if !need_root() || !need(&tools) {
+        return None;
+    }
+    if !Path::new("/usr/share/OVMF/OVMF_CODE_4M.fd").exists() {
+        skip("OVMF is missing");
+        return None;
+    }
+    let _lock = locked("trees.lock");
+    let mut sources = vec![recipes().join("firmware.sh")];
+    files(&recipes().join("firmware"), &mut sources);
+    let firmware = home().join(format!("firmware-{}", digest(&sources)));
+    if !firmware.exists() {
+        remove_old("firmware-", &[]);
+        if let Err(why) = script("firmware.sh", &[&firmware]) {
+            skip(&format!("the bed: {why}"));
+            return None;
+        }
+    }
+    Some(firmware)
+}
+
 fn make() -> Result<Trees, String> {
     if super::groups::mounts().is_empty() {
         return Err("no control groups are mounted".to_owned());
@@ -70,7 +101,8 @@ fn make() -> Result<Trees, String> {
     }
     let layer = home().join(format!("systems-{}", digest(&sources)));
     if !base.exists() || !layer.exists() {
-        remove_old(&[&base, &layer]);
+        remove_old("base-", &[&base]);
+        remove_old("systems-", &[&layer]);
     }
     if !base.exists() {
         script("base.sh", &[&base])?;
@@ -101,15 +133,14 @@ fn script(name: &str, args: &[&Path]) -> Result<(), String> {
 }
 
 /// Removes the trees of older recipes, when no bed is in use.
-fn remove_old(keep: &[&PathBuf]) {
+fn remove_old(kind: &str, keep: &[&PathBuf]) {
     let users = File::create(home().join("users.lock")).unwrap();
     if users.try_lock().is_err() {
         return;
     }
     for entry in fs::read_dir(home()).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap_or_default();
-        let tree = name.starts_with("base-") || name.starts_with("systems-");
-        if tree && !name.ends_with(".new") && !keep.contains(&&entry.path()) {
+        if name.starts_with(kind) && !name.ends_with(".new") && !keep.contains(&&entry.path()) {
             fs::remove_dir_all(entry.path()).unwrap();
         }
     }

@@ -10,6 +10,11 @@
   # Lines that the bootloader script and `activate` run first.
   bootloader ? "",
   activate ? "",
+  # What the bootloader script does.
+  loader ? (import ./loader.nix).plain,
+  kernelParams ? "quiet",
+  # Whether stage 2 is there.
+  bootable ? true,
   initInterface ? "systemd 2",
   kernel ? "6.12.1",
   specialisations ? { },
@@ -53,7 +58,7 @@ let
         system = "x86_64-linux";
         kernel = "@linux@/bzImage";
         initrd = "@linux@/initrd";
-        kernelParams = [ "quiet" ];
+        kernelParams = builtins.filter builtins.isString (builtins.split " " kernelParams);
         label = "NixOS ${name} (Linux ${kernel})";
         init = "@out@/init";
         toplevel = "@out@";
@@ -79,30 +84,13 @@ let
     '') checks}
   '';
 
-  # As systemd-boot's builder: an entry for each generation of the profile, and
-  # the default for the one it is called with.
-  loader = toFile "install-bootloader" ''
+  installLoader = toFile "install-bootloader" ''
     #!/bin/sh
     set -eu
     PATH=/usr/bin
     ${bootloader}
     entries=/boot/loader/entries
-    for link in /nix/var/nix/profiles/system-*-link; do
-      number=''${link#*/system-}
-      entry=nixos-generation-''${number%-link}
-      toplevel=$(readlink "$link")
-      printf 'title NixOS\nversion %s\noptions init=%s/init\n' \
-        "$(cat "$toplevel/nixos-version")" "$toplevel" >"$entries/$entry.conf.new"
-      mv "$entries/$entry.conf.new" "$entries/$entry.conf"
-      if [ "$toplevel" = "$1" ]; then
-        printf 'timeout 5\ndefault %s.conf\n' "$entry" >/boot/loader/loader.conf.new
-        mv /boot/loader/loader.conf.new /boot/loader/loader.conf
-      fi
-    done
-    for entry in "$entries"/nixos-generation-*.conf; do
-      number=''${entry##*-}
-      [ -L "/nix/var/nix/profiles/system-''${number%.conf}-link" ] || rm "$entry"
-    done
+    ${loader}
   '';
 
   activation = toFile "activate" ''
@@ -145,7 +133,7 @@ build "nixos-system-bed-${name}" ''
   printf %s ${name} >$out/nixos-version
   printf %s x86_64-linux >$out/system
   printf %s '${initInterface}' >$out/init-interface-version
-  printf %s quiet >$out/kernel-params
+  printf %s '${kernelParams}' >$out/kernel-params
   ln -s ${systemPath} $out/sw
   ln -s ${linux}/bzImage $out/kernel
   ln -s ${linux}/initrd $out/initrd
@@ -156,10 +144,10 @@ build "nixos-system-bed-${name}" ''
   script() { sed "s,@out@,$out,g" $1 >$out/$2; chmod +x $out/$2; }
   sed "s,@out@,$out,g; s,@linux@,${linux},g" ${bootspec} >$out/boot.json
   script ${check} pre-switch-checks
-  script ${loader} install-bootloader
+  script ${installLoader} install-bootloader
   script ${activation} activate
   script ${dryActivate} dry-activate
-  script ${init} init
+  ${if bootable then "script ${init} init" else ""}
   script ${switch} bin/switch-to-configuration
 
   ln -s ${systemConf} $out/etc/systemd/system.conf

@@ -1,6 +1,10 @@
 # The generations that tests switch between, by name. What is wrong with each
 # is said here, and nowhere else.
-{ parts }:
+{
+  parts,
+  # What all have in common.
+  common ? { },
+}:
 let
   text = import ./units.nix;
   toplevel = import ./toplevel.nix;
@@ -41,7 +45,7 @@ let
     wants = [ "multi-user.target.wants/extra.service" ];
   };
 in
-builtins.mapAttrs make {
+builtins.mapAttrs (name: settings: make name (common // settings)) {
   good = { };
   other-good = { };
   third-good = { };
@@ -89,6 +93,8 @@ builtins.mapAttrs make {
   bootloader-fails.bootloader = "echo 'no space left on the ESP' >&2; exit 1";
   init-differs.initInterface = "systemd 3";
   other-kernel.kernel = "6.12.2";
+  # The kernel finds nothing to start, and panics.
+  no-init.bootable = false;
 
   with-specialisation.specialisations.safe = make "specialised" { };
   # The module was taken out again.

@@ -20,6 +20,8 @@ pub enum Protection {
     Current,
     /// The boot loader starts it by default.
     Default,
+    /// The boot loader was told to start it at the next boot, and only then.
+    NextBoot,
     /// The system profile points at it.
     ProfileCurrent,
     /// It is the newest known-good one.
@@ -41,6 +43,7 @@ impl fmt::Display for Protection {
             Self::Booted => "booted",
             Self::Current => "current system",
             Self::Default => "boot default",
+            Self::NextBoot => "chosen for the next boot",
             Self::ProfileCurrent => "current in the profile",
             Self::LatestGood => "latest known-good",
             Self::PairHalf => "half of a pair whose other half is kept",
