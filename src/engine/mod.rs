@@ -13,6 +13,7 @@ pub mod gate;
 pub mod generations;
 pub mod history;
 pub mod hook;
+mod links;
 mod markers;
 pub mod marks;
 pub mod policy;
@@ -23,6 +24,7 @@ pub mod restore;
 pub mod state;
 mod state_diff;
 pub mod status;
+mod step;
 pub mod undo;
 pub mod verify;
 

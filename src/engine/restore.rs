@@ -10,16 +10,17 @@ use std::path::PathBuf;
 use super::apply::{self, Part, RootPlan};
 use super::create::{self, AskState, Created, Request};
 use super::state::{self, Source};
+use super::step::step;
 use super::{Engine, EngineError, Stores, markers, put, quiet};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
-use crate::point::{Point, PointId, Selector};
+use crate::point::{BytePath, Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
 use crate::system::{
-    fault, generations, nix_cli, pointers, points, room, services, store, switch, switches,
+    generations, nix_cli, pointers, points, room, services, store, switch, switches,
 };
 
 /// What is to be brought back.
@@ -79,6 +80,9 @@ pub struct Plan {
     /// Units that own state which changes: they are stopped, and started again
     /// if they ran.
     pub units: Vec<String>,
+    /// Folders above the roots that go if they are empty then: what is taken
+    /// back had made them.
+    pub emptied: Vec<BytePath>,
     /// Worth knowing before saying yes.
     pub warnings: Vec<String>,
 }
@@ -192,6 +196,7 @@ fn plan_named(
         system,
         roots,
         units,
+        emptied: Vec::new(),
         warnings,
     })
 }
@@ -279,9 +284,11 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     check_room(engine, &plan)?;
     let mut troubles = create::clean_after_crash(engine)?;
     let lock = engine.lock_to_change()?;
-    let undo = undo_point(engine, &lock, &plan, verb)?;
-    fault::point("restore.undo-point");
-    let (plan, mut entry) = match begin(engine, plan, verb, &undo) {
+    let undo = step("restore.undo-point", || {
+        undo_point(engine, &lock, &plan, verb)
+    })?;
+    let begun = step("restore.journalled", || begin(engine, plan, verb, &undo));
+    let (plan, mut entry) = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Nothing has begun: the units need not wait for its end.
@@ -289,12 +296,13 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
             return Err(error);
         }
     };
-    fault::point("restore.journalled");
     // The journal knows the units by now.
-    points::end(engine.layout, undo.id).map_err(|e| halfway(e.into()))?;
-    fault::point("restore.handed-over");
+    step("restore.handed-over", || {
+        Ok(points::end(engine.layout, undo.id)?)
+    })
+    .map_err(halfway)?;
     let stores = engine.stores().map_err(halfway)?;
-    let staged = match put::stage(engine, &stores, &plan.roots, undo.id) {
+    let staged = match stage(engine, &stores, &plan, &undo) {
         Ok(staged) => staged,
         Err(error) => {
             // Everything is as it was, so there is nothing to resume.
@@ -310,11 +318,11 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
             };
         }
     };
-    let changed = put_in_place(&staged).map_err(halfway)?;
+    let changed = put_in_place(engine, &staged, &plan).map_err(halfway)?;
     drop(staged);
     let mut restored = finish(engine, &stores, plan, undo, &entry, changed).map_err(halfway)?;
     entry.state = State::Done;
-    journal::store(engine.layout, &entry).map_err(|e| halfway(e.into()))?;
+    step("restore.ended", || Ok(journal::store(engine.layout, &entry)?)).map_err(halfway)?;
     restored.warnings.append(&mut troubles);
     Ok(restored)
 }
@@ -328,7 +336,11 @@ fn begin(
 ) -> Result<(Plan, Entry), EngineError> {
     // The machine may have changed since the plan was shown; the undo point
     // holds it as it is now, and so must the plan.
-    let plan = plan_again(engine, plan.goal, &plan.scope)?;
+    let emptied = plan.emptied;
+    let plan = Plan {
+        emptied,
+        ..plan_again(engine, plan.goal, &plan.scope)?
+    };
     let started = engine.clock.now();
     let entry = Entry {
         version: journal::VERSION,
@@ -339,6 +351,7 @@ fn begin(
         undo_point: undo.id,
         scope: plan.scope.clone(),
         made: plan.roots.iter().flat_map(RootPlan::made).collect(),
+        above: put::missing_above(engine, &plan.roots)?,
         roots: plan.roots.iter().map(|r| r.root.path.clone()).collect(),
         kept: Vec::new(),
         stopped: points::owed(engine.layout, undo.id)?.units,
@@ -460,17 +473,34 @@ pub(super) fn converge(
     entry: &Entry,
 ) -> Result<Restored, EngineError> {
     let stores = engine.stores()?;
-    let changed = put_in_place(&put::stage(engine, &stores, &plan.roots, undo.id)?)?;
+    let staged = stage(engine, &stores, &plan, &undo)?;
+    let changed = put_in_place(engine, &staged, &plan)?;
+    drop(staged);
     finish(engine, &stores, plan, undo, entry, changed)
 }
 
-fn put_in_place(staged: &[put::Staged<'_>]) -> Result<usize, EngineError> {
-    fault::point("restore.staged");
-    let mut changed = 0;
-    for root in staged {
-        changed += root.put_in_place()?;
-    }
-    fault::point("restore.config");
+fn stage<'a>(
+    engine: &Engine<'_>,
+    stores: &'a Stores,
+    plan: &'a Plan,
+    undo: &Point,
+) -> Result<Vec<put::Staged<'a>>, EngineError> {
+    step("restore.staged", || {
+        put::stage(engine, stores, &plan.roots, undo.id)
+    })
+}
+
+fn put_in_place(
+    engine: &Engine<'_>,
+    staged: &[put::Staged<'_>],
+    plan: &Plan,
+) -> Result<usize, EngineError> {
+    let changed = step("restore.config", || {
+        staged
+            .iter()
+            .try_fold(0, |sum, root| Ok(sum + root.put_in_place()?))
+    })?;
+    step("restore.emptied", || put::take_away(engine, &plan.emptied))?;
     Ok(changed)
 }
 
@@ -487,24 +517,24 @@ fn finish(
     let mut activated = Activated::default();
     verify_files(engine, stores, &plan)?;
     if let Some(system) = &plan.system {
-        move_profile(engine, system)?;
-        fault::point("restore.profile");
-        activated = activate(engine, system, &undo.id.short_among([]))?;
-        if let Some(runs) = pointers::current(engine.layout) {
-            // Without the note, the next look reports a switch too many.
-            let _ = switches::know(engine.layout, &runs);
+        step("restore.profile", || move_profile(engine, system))?;
+        activated = step("restore.activated", || {
+            let activated = activate(engine, system, &undo.id.short_among([]))?;
+            if let Some(runs) = pointers::current(engine.layout) {
+                // Without the note, the next look reports a switch too many.
+                let _ = switches::know(engine.layout, &runs);
+            }
+            Ok(activated)
+        })?;
+        step("restore.verified", || verify_system(engine, system))?;
+    }
+    step("restore.started", || {
+        let troubles = start_units(engine, entry);
+        if troubles.is_empty() {
+            return Ok(());
         }
-        fault::point("restore.activated");
-    }
-    if let Some(system) = &plan.system {
-        verify_system(engine, system)?;
-    }
-    let troubles = start_units(engine, entry);
-    if !troubles.is_empty() {
-        return Err(EngineError::Units(troubles.join("; ")));
-    }
-    fault::point("restore.started");
-    fault::point("restore.verified");
+        Err(EngineError::Units(troubles.join("; ")))
+    })?;
     let generation = generations::read(engine.layout, engine.profile)?.current;
     Ok(Restored {
         goal: plan.goal,
