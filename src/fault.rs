@@ -192,12 +192,18 @@ mod imp {
             "fault point {name} is not listed"
         );
         if let Some(log) = std::env::var_os("CAIRN_FAULT_LOG") {
-            let mut log = std::fs::File::options().append(true).create(true).open(log)?;
+            let mut log = std::fs::File::options()
+                .append(true)
+                .create(true)
+                .open(log)?;
             let word = if before { "before " } else { "" };
             log.write_all(format!("{word}{name}\n").as_bytes())?;
         }
         let asked = ASKED.get_or_init(|| Some(Asked::parse(&std::env::var("CAIRN_FAULT").ok()?)));
-        let Some(asked) = asked.as_ref().filter(|a| a.name == name && a.before == before) else {
+        let Some(asked) = asked
+            .as_ref()
+            .filter(|a| a.name == name && a.before == before)
+        else {
             return Ok(());
         };
         let count = PASSED.fetch_add(1, Ordering::Relaxed) + 1;

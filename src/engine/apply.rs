@@ -234,7 +234,14 @@ fn plan_root(
     let linked_now = Names::new(there.map(|(path, id)| (path.as_path(), *id)));
     let stored = plan.entries.iter().filter(|(path, _)| inside(path));
     let linked_then = Names::new(stored.filter_map(|(p, e)| Some((p.as_path(), file_id(e)?))));
-    relink(&linked_then, &linked_now, &wanted, inside, &mut changes, &mut actions);
+    relink(
+        &linked_then,
+        &linked_now,
+        &wanted,
+        inside,
+        &mut changes,
+        &mut actions,
+    );
     plan.linked = linked_then;
     if scope.keep_added {
         changes.retain(|c| c.what != What::Removed);

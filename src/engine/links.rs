@@ -26,7 +26,9 @@ impl Names {
         let groups = files.into_values().filter(|names| names.len() > 1);
         let pairs = groups.flat_map(|names| {
             let first = names.first().copied().unwrap_or(Path::new(""));
-            names.into_iter().map(move |n| (n.to_owned(), first.to_owned()))
+            names
+                .into_iter()
+                .map(move |n| (n.to_owned(), first.to_owned()))
         });
         Self(pairs.collect())
     }
@@ -114,7 +116,10 @@ mod tests {
 
     fn names(groups: &[&[&'static str]]) -> Names {
         let of = |(n, group): (usize, &&[&'static str])| -> Vec<(&'static Path, FileId)> {
-            group.iter().map(|p| (Path::new(*p), (1, n as u64))).collect()
+            group
+                .iter()
+                .map(|p| (Path::new(*p), (1, n as u64)))
+                .collect()
         };
         Names::new(groups.iter().enumerate().flat_map(of))
     }

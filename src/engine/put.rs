@@ -12,8 +12,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -311,12 +311,20 @@ impl Staged<'_> {
             touched.extend(action.path().parent());
         }
         // A folder that went is not there to be flushed; something else may be.
-        let stays = |dir: &&Path| !self.goes.contains(dir) || self.comes.contains(dir);
         step("restore.flushed", || {
-            let mut stay = touched.into_iter().filter(stays);
-            stay.try_for_each(|dir| Ok(self.base.sync(dir)?))
+            let mut folders = touched.into_iter().filter(|dir| self.is_folder(dir));
+            folders.try_for_each(|dir| Ok(self.base.sync(dir)?))
         })?;
         Ok(self.plan.changes.len())
+    }
+
+    /// Whether a folder that something was put into or taken from is one still.
+    fn is_folder(&self, dir: &Path) -> bool {
+        let comes = self.comes.contains(dir) && {
+            let entry = self.plan.entry(dir);
+            entry.is_some_and(|e| e.kind == EntryKind::Dir)
+        };
+        comes || !self.goes.contains(dir)
     }
 
     fn take(&self, action: &Action) -> Result<(), EngineError> {

@@ -322,7 +322,10 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     drop(staged);
     let mut restored = finish(engine, &stores, plan, undo, &entry, changed).map_err(halfway)?;
     entry.state = State::Done;
-    step("restore.ended", || Ok(journal::store(engine.layout, &entry)?)).map_err(halfway)?;
+    step("restore.ended", || {
+        Ok(journal::store(engine.layout, &entry)?)
+    })
+    .map_err(halfway)?;
     restored.warnings.append(&mut troubles);
     Ok(restored)
 }

@@ -133,8 +133,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
         restore::converge(engine, &lock, plan, staging, &entry).map_err(restore::halfway)?;
     restored.warnings.extend(cleaned.troubles);
     entry.state = ended;
-    step("end.ended", || Ok(journal::store(engine.layout, &entry)?))
-        .map_err(restore::halfway)?;
+    step("end.ended", || Ok(journal::store(engine.layout, &entry)?)).map_err(restore::halfway)?;
     Ok(Restored {
         undo,
         before: before.map(|point| point.id),

@@ -47,12 +47,14 @@ impl Write for Sparse<'_> {
             let into = usize::try_from(self.size + at as u64).unwrap_or(0) % BLOCK;
             let end = bytes.len().min(at + BLOCK - into);
             if bytes[at..end] == ZEROS[..end - at] {
-                self.file.write_all_at(&bytes[from..at], self.size + from as u64)?;
+                self.file
+                    .write_all_at(&bytes[from..at], self.size + from as u64)?;
                 from = end;
             }
             at = end;
         }
-        self.file.write_all_at(&bytes[from..], self.size + from as u64)?;
+        self.file
+            .write_all_at(&bytes[from..], self.size + from as u64)?;
         self.digest.update(bytes);
         self.size += bytes.len() as u64;
         Ok(bytes.len())
@@ -79,7 +81,10 @@ mod tests {
         let whole = pieces.concat();
         let expected: [u8; 32] = Sha256::digest(&whole).into();
         assert_eq!(sparse.finish().unwrap(), expected);
-        (std::fs::read(&path).unwrap(), file.metadata().unwrap().blocks())
+        (
+            std::fs::read(&path).unwrap(),
+            file.metadata().unwrap().blocks(),
+        )
     }
 
     #[test]
