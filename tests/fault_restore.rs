@@ -12,7 +12,7 @@ use cairn::fault;
 use fault_support::course::{
     Course, NEEDS_RESUME, Passage, each, end, end_thoroughly, endings, same,
 };
-use fault_support::{Machine, changed};
+use fault_support::{Machine, Node, changed};
 
 const RESTORE: &[&[&str]] = &[fault::RESTORE, fault::CONVERGE];
 const END: &[&[&str]] = &[fault::END, fault::CONVERGE];
@@ -321,6 +321,9 @@ fn create_goes_on_beside_an_unfinished_restore_and_says_so() {
         machine
             .run(["restore", &machine.point("halfway"), "-y"])
             .expect(0);
-        same(&half, &machine.picture(), "the halfway point");
+        // What it did not hold is left alone.
+        let held = |n: &Node| !n.path.starts_with("srv/deep");
+        let kept = |nodes: Vec<Node>| -> Vec<Node> { nodes.into_iter().filter(held).collect() };
+        same(&kept(half), &kept(machine.picture()), "the halfway point");
     }
 }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::create::own_state;
 use super::links::{Names, relink};
+use super::put::is_staged;
 use super::{Engine, EngineError, Stores, config, state};
 use crate::plan::tree_diff::{
     self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
@@ -247,9 +248,12 @@ fn plan_root(
         changes.retain(|c| c.what != What::Removed);
     }
     // A folder that is to go but holds something a capture leaves out stays.
+    // What a restore that died had staged is swept away before.
+    let staged = |left: &&PathBuf| left.file_name().is_some_and(is_staged);
     let stays: BTreeSet<&Path> = listing
         .left
         .iter()
+        .filter(|left| !staged(left))
         .flat_map(|left| left.ancestors())
         .collect();
     changes.retain(|c| c.what != What::Removed || !stays.contains(c.path.as_path()));

@@ -33,7 +33,7 @@ use crate::vault::{Entry, EntryKind, Vault};
 const STAGED: &str = ".cairn-";
 
 /// Whether a name is one that staging gives: nothing else is ever swept away.
-fn is_staged(name: &OsStr) -> bool {
+pub(super) fn is_staged(name: &OsStr) -> bool {
     name.to_str()
         .and_then(|n| n.strip_prefix(STAGED)?.split_once('-'))
         .is_some_and(|(id, rest)| {

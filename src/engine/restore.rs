@@ -451,8 +451,13 @@ fn is_whole(plan: &Plan, created: &Created) -> Result<(), EngineError> {
         .collect();
     let lacks = |name: &&String| !created.point.state.contains_key(*name);
     if let Some(set) = plan.scope.state.iter().find(lacks) {
-        let why = missing.first().map_or("", |m| m.why.as_str());
-        return Err(EngineError::NoUndo(format!("state {set} ({why})")));
+        let named = format!("state {set}: ");
+        let mut whys = created.point.completeness.missing().iter();
+        let why = whys.find_map(|m| m.why.strip_prefix(&named));
+        return Err(EngineError::NoUndo(format!(
+            "state {set} ({})",
+            why.unwrap_or("it was not captured")
+        )));
     }
     if !missing.is_empty() {
         let what = missing

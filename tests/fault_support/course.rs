@@ -101,6 +101,11 @@ impl Course {
         self.passages(lists).skip_while(move |p| p.at != from)
     }
 
+    /// A copy of the machine.
+    pub fn fresh(&self) -> Machine {
+        Machine::copy_of(&self.template)
+    }
+
     /// A copy of the machine, on which the verb is struck.
     pub fn struck(&self, at: &str) -> (Machine, Ended) {
         let machine = Machine::copy_of(&self.template);

@@ -57,6 +57,18 @@ pub fn have(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
+/// Whether a mount namespace of one's own is to be had; says so when not.
+pub fn namespaces(test: &str) -> bool {
+    if is_root() && have("unshare") {
+        let made = Command::new("unshare").args(["-m", "true"]).output();
+        if made.is_ok_and(|o| o.status.success()) {
+            return true;
+        }
+    }
+    skip(test, "root with mount namespaces");
+    false
+}
+
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
