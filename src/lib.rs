@@ -10,10 +10,12 @@
 //!
 //! `nix`, `point` and `plan` are pure: no files, processes, clock or
 //! randomness. `system` is the only place with effects on the machine, `vault`
-//! the only one that touches stored content. `ARCHITECTURE.md` has the tour.
+//! the only one that touches stored content. `fault` is beside them all: it does
+//! nothing, but for tests. `ARCHITECTURE.md` has the tour.
 
 pub mod cli;
 pub mod engine;
+pub mod fault;
 pub mod nix;
 pub mod plan;
 pub mod point;

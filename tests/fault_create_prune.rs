@@ -7,7 +7,7 @@ mod fault_support;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use cairn::system::fault;
+use cairn::fault;
 use fault_support::Machine;
 
 /// Kills `args` at the n-th passage of a fault point, for every n there is,

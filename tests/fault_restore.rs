@@ -1,84 +1,27 @@
-//! Death at every fault point of `restore` and `undo`, of `resume` and
+//! Death before and after every step of `restore` and `undo`, of `resume` and
 //! `abort`: going on ends as if nothing had happened, going back as if nothing
-//! had begun.
+//! had begun. The steps are those that an undisturbed run takes.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
 mod fault_support;
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use cairn::system::fault;
+use cairn::fault;
+use fault_support::course::{
+    Course, NEEDS_RESUME, Passage, each, end, end_thoroughly, endings, same,
+};
 use fault_support::{Machine, Node, changed};
 
-/// What every changing verb answers while a restore is unfinished.
-const NEEDS_RESUME: i32 = 22;
+const RESTORE: &[&[&str]] = &[fault::RESTORE, fault::CONVERGE];
+const END: &[&[&str]] = &[fault::END, fault::CONVERGE];
 
-#[track_caller]
-fn same(expected: &[Node], found: &[Node], what: &str) {
-    let lines = changed(expected, found);
-    assert!(lines.is_empty(), "{what}:\n{}", lines.join("\n"));
-}
-
-/// How a verb that is not disturbed leaves the machine, and how it was.
-struct Course {
-    args: Vec<String>,
-    before: Vec<Node>,
-    after: Vec<Node>,
-    machine: Box<dyn Fn() -> Machine>,
-}
-
-impl Course {
-    fn new(machine: impl Fn() -> Machine + 'static, args: &[&str]) -> Self {
-        let whole = machine();
-        let before = whole.picture();
-        let args: Vec<String> = args
-            .iter()
-            .map(|a| match *a {
-                "A" | "B" => whole.point(a),
-                other => other.to_owned(),
-            })
-            .collect();
-        whole.run(&args).expect(0);
-        let after = whole.picture();
-        assert!(!changed(&before, &after).is_empty(), "it changes nothing");
-        whole.nothing_left_over();
-        Self {
-            args,
-            before,
-            after,
-            machine: Box::new(machine),
-        }
-    }
-
-    /// A machine on which this verb died at a fault point; nothing when the
-    /// point is passed fewer times.
-    fn dead(&self, at: &str) -> Option<Machine> {
-        let machine = (self.machine)();
-        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        let ended = machine.struck(at, &args);
-        if ended.killed() {
-            return Some(machine);
-        }
-        ended.expect(0);
-        None
-    }
-
-    /// Every passage of these points, with a look at the dead machine.
-    fn walk(&self, points: &[&str], look: impl Fn(&Machine, &str)) -> usize {
-        let mut deaths = 0;
-        for point in points {
-            for n in 1.. {
-                let at = format!("{point}:{n}");
-                let Some(machine) = self.dead(&at) else {
-                    assert!(n > 1, "{point} is never passed");
-                    break;
-                };
-                deaths += 1;
-                look(&machine, &at);
-            }
-        }
-        deaths
-    }
+fn restore_of_a(test: &str) -> Option<Course> {
+    Some(Course::new(
+        Machine::lived_at(test)?,
+        &["restore", "A", "-y"],
+    ))
 }
 
 /// An unfinished restore says so, and nothing that changes the machine or
@@ -106,151 +49,156 @@ fn is_unfinished(machine: &Machine, at: &str) {
     assert_eq!(ids, machine.ids(), "{at}");
 }
 
-fn end(machine: &Machine, verb: &str, expected: &[Node], at: &str) {
-    machine.run([verb, "-y"]).expect(0);
-    same(expected, &machine.picture(), &format!("{at}, then {verb}"));
-    machine.run(["status"]).expect(0);
-    // Leftovers of the point that was being taken are cleaned by the next run.
-    machine.create("next");
-    machine.nothing_left_over();
-    let none = machine.run(["resume", "-y"]).expect(1);
-    assert!(none.err.contains("there is no restore to resume"));
-    assert!(
-        machine.app_runs(),
-        "{at}, then {verb}: a unit was left stopped"
-    );
-}
-
+/// Every death from the moment that the journal stands, and both ends of it.
 fn resume_and_abort(course: &Course) -> usize {
-    let journalled: Vec<&str> = fault::RESTORE
-        .iter()
-        .copied()
-        .filter(|p| *p != "restore.undo-point")
-        .collect();
-    let asked = std::cell::Cell::new(false);
-    let deaths = course.walk(&journalled, |machine, at| {
-        // Refusals do not depend on where it died: they are asked for once
-        // early and once late.
-        if !asked.get() || at.starts_with("restore.verified") {
-            is_unfinished(machine, at);
-            asked.set(true);
+    let cases = course
+        .begun(RESTORE)
+        .flat_map(|p| endings(p).iter().map(move |verb| (p, *verb)));
+    each(cases, |(passage, verb)| {
+        let at = passage.at.as_str();
+        let machine = course.dead(at);
+        // The last step is the journal's own end.
+        if at.starts_with("restore.ended") {
+            same(&course.after, &machine.picture(), at);
+            machine.run(["status"]).expect(0);
+            return machine.nothing_left_over();
         }
         machine.run(["status"]).expect(NEEDS_RESUME);
-        end(machine, "resume", &course.after, at);
-    });
-    course.walk(&journalled, |machine, at| {
-        end(machine, "abort", &course.before, at);
-    });
-    deaths
+        if passage.once {
+            end_thoroughly(&machine, verb, course.expected(verb), at);
+        } else {
+            end(&machine, verb, course.expected(verb), at);
+        }
+    })
 }
 
 #[test]
-fn a_restore_dies_at_every_point() {
-    const NAME: &str = "a_restore_dies_at_every_point";
-    if Machine::lived(NAME).is_none() {
+fn a_restore_dies_at_every_step() {
+    let Some(course) = restore_of_a("a_restore_dies_at_every_step") else {
         return;
-    }
-    let course = Course::new(|| Machine::lived(NAME).unwrap(), &["restore", "A", "-y"]);
+    };
+    assert!(changed(&course.before, &course.after).len() > 40);
     let deaths = resume_and_abort(&course);
-    println!("{deaths} deaths, each resumed and aborted");
-    assert!(deaths > 20, "{deaths}");
+    println!("{deaths} deaths, each resumed or aborted");
+    assert!(deaths > 120, "{deaths}");
+    // Refusals do not depend on where it died: asked for early and late.
+    for at in ["restore.journalled", "restore.verified"] {
+        is_unfinished(&course.dead(at), at);
+    }
 }
 
 #[test]
-fn an_undo_dies_at_every_point() {
-    const NAME: &str = "an_undo_dies_at_every_point";
-    let Some(machine) = Machine::lived(NAME) else {
+fn an_undo_dies_at_every_step() {
+    let Some(machine) = Machine::lived("an_undo_dies_at_every_step") else {
         return;
     };
     machine
         .run(["restore", &machine.point("A"), "-y"])
         .expect(0);
-    let template = machine.keep("restored");
-    let course = Course::new(move || Machine::copy_of(&template), &["undo", "-y"]);
-    resume_and_abort(&course);
+    let course = Course::new(machine.keep("restored"), &["undo", "-y"]);
+    assert!(resume_and_abort(&course) > 120);
 }
 
 /// Death before the journal stands: nothing has begun, nothing is to be ended.
 #[test]
 fn a_restore_that_dies_early_changes_nothing() {
-    const NAME: &str = "a_restore_that_dies_early_changes_nothing";
-    if Machine::lived(NAME).is_none() {
+    let Some(course) = restore_of_a("a_restore_that_dies_early_changes_nothing") else {
         return;
-    }
-    let course = Course::new(|| Machine::lived(NAME).unwrap(), &["restore", "A", "-y"]);
-    let mut early: Vec<&str> = fault::CREATE.to_vec();
-    early.push("restore.undo-point");
-    course.walk(&early, |machine, at| {
-        same(&course.before, &machine.picture(), at);
+    };
+    let early: Vec<&Passage> = course
+        .passages(&[fault::CREATE, fault::RESTORE])
+        .take_while(|p| p.name != "restore.journalled" || p.before)
+        .collect();
+    let passed: BTreeSet<&str> = early.iter().map(|p| p.name.as_str()).collect();
+    let missed: Vec<_> = fault::CREATE
+        .iter()
+        .filter(|p| !passed.contains(*p))
+        .collect();
+    assert!(missed.is_empty(), "never passed: {missed:?}");
+    each(early, |passage| {
+        let machine = course.dead(&passage.at);
+        same(&course.before, &machine.picture(), &passage.at);
         machine.run(["status"]).expect(0);
         machine.verify();
         machine
             .run(["restore", &machine.point("A"), "-y"])
             .expect(0);
-        same(&course.after, &machine.picture(), at);
+        same(&course.after, &machine.picture(), &passage.at);
         machine.nothing_left_over();
     });
 }
 
 /// Death during `resume` and `abort` themselves, then either of them again.
 #[test]
-fn resume_and_abort_die_too() {
-    const NAME: &str = "resume_and_abort_die_too";
-    if Machine::lived(NAME).is_none() {
+fn resume_and_abort_die_at_every_step_too() {
+    let Some(course) = restore_of_a("resume_and_abort_die_at_every_step_too") else {
         return;
-    }
-    let course = Course::new(|| Machine::lived(NAME).unwrap(), &["restore", "A", "-y"]);
+    };
     let mut twice = 0;
-    for first in [
-        "restore.journalled",
-        "restore.staged",
-        "restore.file:7",
-        "restore.config",
-        "restore.activated",
+    for (first, verb, every) in [
+        // With all the work before them, they die each time a step is taken,
+        ("restore.journalled", "resume", true),
+        ("before restore.profile", "abort", true),
+        // and with half of it or little, before and after each kind of step.
+        ("before restore.profile", "resume", false),
+        ("restore.journalled", "abort", false),
+        ("restore.file:20", "resume", false),
+        ("restore.file:20", "abort", false),
     ] {
-        let template = course.dead(first).unwrap().keep(first);
-        for verb in ["resume", "abort"] {
-            for second in [
-                "restore.staged",
-                "restore.file:3",
-                "restore.file:12",
-                "restore.config",
-                "restore.profile",
-                "restore.activated",
-                "restore.started",
-                "restore.verified",
-                // Of the point that is taken first, of what is there then.
-                "create.owed",
-                "create.stopped",
-                "create.documented",
-            ] {
-                for last in ["resume", "abort"] {
-                    let machine = Machine::copy_of(&template);
-                    let struck = machine.struck(second, &[verb, "-y"]);
-                    if !struck.killed() {
-                        // There was less to do than that.
-                        let steps = ["restore.file", "create."];
-                        let step = steps.iter().any(|s| second.starts_with(s));
-                        assert!(step, "{}", struck.told());
-                        struck.expect(0);
-                        assert!(machine.app_runs(), "{first}, {verb}");
-                        continue;
-                    }
-                    twice += 1;
-                    let expected = if last == "resume" {
-                        &course.after
-                    } else {
-                        &course.before
-                    };
-                    let at = format!("{first}, {verb} at {second}");
-                    machine.run(["status"]).expect(NEEDS_RESUME);
-                    end(&machine, last, expected, &at);
-                }
+        let place = format!("{first} {verb}").replace(['.', ' ', ':'], "-");
+        let second = Course::new(course.dead(first).keep(&place), &[verb, "-y"]);
+        same(course.expected(verb), &second.after, first);
+        let chosen = second
+            .passages(END)
+            .filter(|p| every || p.once || p.nth == 3);
+        twice += each(chosen.enumerate(), |(n, passage)| {
+            let at = format!("{first}, {verb} at {}", passage.at);
+            let machine = second.dead(&passage.at);
+            if passage.at.starts_with("end.ended") {
+                same(&second.after, &machine.picture(), &at);
+                machine.run(["status"]).expect(0);
+                return machine.nothing_left_over();
             }
-        }
+            machine.run(["status"]).expect(NEEDS_RESUME);
+            // Before a step one of them, after it the other one.
+            let last = if n.is_multiple_of(2) {
+                "resume"
+            } else {
+                "abort"
+            };
+            end(&machine, last, course.expected(last), &at);
+        });
     }
     println!("{twice} died twice");
-    assert!(twice > 60, "{twice}");
+    assert!(twice > 250, "{twice}");
+}
+
+/// What is listed is taken: a restore with everything in it takes every step.
+#[test]
+fn no_step_is_listed_in_vain() {
+    let Some(course) = restore_of_a("no_step_is_listed_in_vain") else {
+        return;
+    };
+    let part = &["restore", "A", "/etc/nixos/modules/deep/only-in-a", "-y"];
+    let part = Course::new(Machine::lived_at("").unwrap(), part);
+    let dead = course.dead("restore.file:5").keep("for-the-list");
+    let end = Course::new(dead, &["abort", "-y"]);
+    let passed = |name: &str, before: bool| {
+        let courses = [&course, &part, &end];
+        let mut all = courses.iter().flat_map(|c| &c.passed);
+        all.any(|p| p.name == name && p.before == before)
+    };
+    let whole = [fault::RESTORE, fault::CONVERGE, fault::END];
+    for name in whole.concat() {
+        assert!(
+            passed(name, true) && passed(name, false),
+            "{name} is never taken"
+        );
+    }
+    for name in [fault::CREATE, fault::FILES].concat() {
+        let name_is_passed = passed(name, false) || passed(name, true);
+        assert!(name_is_passed, "{name} is never passed");
+    }
 }
 
 /// A generation whose link is gone comes back under a new number, once.
@@ -263,26 +211,27 @@ fn a_lost_generation_comes_back_once() {
     let link = machine.root.join("nix/var/nix/profiles/system-1-link");
     let toplevel = fs::read_link(&link).unwrap();
     fs::remove_file(&link).unwrap();
-    let template = machine.keep("lost");
-    let course = Course::new(
-        move || Machine::copy_of(&template),
-        &["rollback", "A", "-y"],
-    );
-    for verb in ["resume", "abort"] {
-        for at in ["restore.journalled", "restore.profile", "restore.verified"] {
-            let machine = course.dead(at).unwrap();
-            let before = machine.profile();
-            machine.run([verb, "-y"]).expect(0);
-            if verb == "resume" {
-                assert_eq!(machine.profile(), toplevel);
-                let generations = machine.run(["generations", "list", "--json"]).expect(0);
-                let items = generations.json()["generations"]["items"].clone();
-                assert_eq!(items.as_array().unwrap().len(), 3, "{items}");
-            } else {
-                assert_ne!(machine.profile(), toplevel, "{at}: {before:?}");
-            }
+    let course = Course::new(machine.keep("lost"), &["rollback", "A", "-y"]);
+    let points = [
+        "restore.journalled",
+        "before restore.profile",
+        "restore.profile",
+        "restore.verified",
+    ];
+    let cases = ["resume", "abort"].map(|verb| points.map(|at| (verb, at)));
+    each(cases.concat(), |(verb, at)| {
+        let machine = course.dead(at);
+        let before = machine.profile();
+        machine.run([verb, "-y"]).expect(0);
+        if verb == "resume" {
+            assert_eq!(machine.profile(), toplevel);
+            let generations = machine.run(["generations", "list", "--json"]).expect(0);
+            let items = generations.json()["generations"]["items"].clone();
+            assert_eq!(items.as_array().unwrap().len(), 3, "{items}");
+        } else {
+            assert_ne!(machine.profile(), toplevel, "{at}: {before:?}");
         }
-    }
+    });
 }
 
 /// One file, or a folder that is gone, is all that comes back, and all that
@@ -290,71 +239,91 @@ fn a_lost_generation_comes_back_once() {
 #[test]
 fn a_part_is_resumed_and_aborted_as_a_part() {
     const NAME: &str = "a_part_is_resumed_and_aborted_as_a_part";
-    if Machine::lived(NAME).is_none() {
+    if Machine::lived_at(NAME).is_none() {
         return;
     }
-    for path in [
+    let paths = [
         // Gone since A, with the folder it was in.
         "/etc/nixos/modules/deep/only-in-a",
         // Added since A: it goes.
-        "/etc/nixos/since.nix",
         "/etc/nixos/new",
         // Changed, and became something else.
         "/etc/nixos/configuration.nix",
         "/etc/nixos/turns",
         "/etc/nixos/turned",
-        // A root of its own.
+        // One name of a file with two.
+        "/etc/nixos/twin",
+        // A root of its own, one with the folders above it gone.
         "/srv/shared.nix",
+        "/srv/deep/down/shared.nix",
         // State: changed, gone and added.
         "/var/lib/app/data",
         "/var/lib/app/tables",
         "/var/lib/app/new",
-    ] {
-        let args = ["restore", "A", path, "-y"];
-        let course = Course::new(|| Machine::lived(NAME).unwrap(), &args);
-        let points = [
-            "restore.journalled",
-            "restore.staged",
+    ];
+    each(paths, |path| {
+        let template = Machine::lived_at(NAME).unwrap();
+        let course = Course::new(template, &["restore", "A", path, "-y"]);
+        assert!(!changed(&course.before, &course.after).is_empty(), "{path}");
+        let files = [
+            "restore.content",
+            "restore.parent",
             "restore.file",
             "restore.config",
         ];
-        course.walk(&points, |machine, at| {
-            end(machine, "resume", &course.after, &format!("{path} at {at}"));
-        });
-        course.walk(&points, |machine, at| {
-            end(machine, "abort", &course.before, &format!("{path} at {at}"));
-        });
-        let whole = (course.machine)();
-        whole.run(&course.args).expect(0);
+        for (n, passage) in course.begun(&[&files]).enumerate() {
+            let verb = if n.is_multiple_of(2) {
+                "abort"
+            } else {
+                "resume"
+            };
+            let at = format!("{path} at {}", passage.at);
+            end(&course.dead(&passage.at), verb, course.expected(verb), &at);
+        }
+        let (whole, ended) = course.struck("");
+        ended.expect(0);
         whole.run(["undo", "-y"]).expect(0);
-        same(
-            &course.before,
-            &whole.picture(),
-            &format!("{path}, then undo"),
-        );
-    }
+        same(&course.before, &whole.picture(), &format!("{path}, undone"));
+    });
+}
+
+/// State alone, held still by its unit: it is stopped once, and started when
+/// all is done.
+#[test]
+fn a_state_set_alone_dies_at_every_step() {
+    const NAME: &str = "a_state_set_alone_dies_at_every_step";
+    let Some(template) = Machine::lived_at(NAME) else {
+        return;
+    };
+    let course = Course::new(template, &["restore", "A", "--only", "state", "-y"]);
+    let config = course.after.iter().filter(|n| n.path.starts_with("etc"));
+    let before = course.before.iter().filter(|n| n.path.starts_with("etc"));
+    assert!(config.eq(before), "it is about state alone");
+    assert!(resume_and_abort(&course) > 40);
 }
 
 /// A point may be taken beside an unfinished restore: it takes nothing away,
 /// and the hook before a switch must not be stopped. It says what it holds.
 #[test]
 fn create_goes_on_beside_an_unfinished_restore_and_says_so() {
-    const NAME: &str = "create_goes_on_beside_an_unfinished_restore_and_says_so";
-    if Machine::lived(NAME).is_none() {
+    let Some(course) = restore_of_a("create_goes_on_beside_an_unfinished_restore_and_says_so")
+    else {
         return;
-    }
-    let course = Course::new(|| Machine::lived(NAME).unwrap(), &["restore", "A", "-y"]);
-    for (verb, expected) in [("resume", &course.after), ("abort", &course.before)] {
-        let machine = course.dead("restore.file:7").unwrap();
+    };
+    for verb in ["resume", "abort"] {
+        let machine = course.dead("restore.file:7");
         let mut half = machine.picture();
         let created = machine.run(["create", "-r", "halfway"]).expect(0);
         assert!(created.err.contains("unfinished"), "{}", created.told());
         same(&half, &machine.picture(), "create");
         half.retain(|n| !n.path.to_string_lossy().contains("/.cairn-"));
-        end(&machine, verb, expected, "create beside it");
+        end_thoroughly(&machine, verb, course.expected(verb), "create beside it");
         machine
             .run(["restore", &machine.point("halfway"), "-y"])
             .expect(0);
-        same(&half, &machine.picture(), "the halfway point");
+        // What it did not hold is left alone.
+        let held = |n: &Node| !n.path.starts_with("srv/deep");
+        let kept = |nodes: Vec<Node>| -> Vec<Node> { nodes.into_iter().filter(held).collect() };
+        same(&kept(half), &kept(machine.picture()), "the halfway point");
     }
 }

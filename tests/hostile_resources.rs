@@ -9,22 +9,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cairn::system::lock::{Lock, Mode};
-use fault_support::{Machine, changed, have, is_root, listing, mode, scratch, skip};
+use fault_support::{Machine, changed, have, is_root, listing, mode, namespaces, scratch, skip};
 
 const LOCKED: i32 = 11;
 const NEEDS_RESUME: i32 = 22;
-
-/// Whether a mount namespace of one's own is to be had; says so when not.
-fn namespaces(test: &str) -> bool {
-    if is_root() && have("unshare") {
-        let made = Command::new("unshare").args(["-m", "true"]).output();
-        if made.is_ok_and(|o| o.status.success()) {
-            return true;
-        }
-    }
-    skip(test, "root with mount namespaces");
-    false
-}
 
 /// Bytes that do not compress.
 fn noise(length: usize, seed: u64) -> Vec<u8> {

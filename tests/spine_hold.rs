@@ -221,10 +221,8 @@ fn who_dies_beside_a_snapshot_leaves_none_behind() {
         for signal in [false, true] {
             host.asked();
             let mut command = host.command(&["create", "-r", "dies"]);
-            command.env("CAIRN_FAULT", point);
-            if signal {
-                command.env("CAIRN_FAULT_SIGNAL", "INT");
-            }
+            let how = if signal { "=int" } else { "" };
+            command.env("CAIRN_FAULT", format!("{point}{how}"));
             let ended = Run::from(command.output().unwrap());
             if signal {
                 ended.ends(130);

@@ -10,6 +10,8 @@ use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
 
 use super::create::own_state;
+use super::links::{Names, relink};
+use super::put::is_staged;
 use super::{Engine, EngineError, Stores, config, state};
 use crate::plan::tree_diff::{
     self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
@@ -45,6 +47,8 @@ pub struct RootPlan {
     pub(super) actions: Actions,
     /// What the point holds of this root, by path relative to `base`.
     entries: BTreeMap<PathBuf, Entry>,
+    /// Which of that are names of one file.
+    linked: Names,
 }
 
 impl RootPlan {
@@ -59,23 +63,42 @@ impl RootPlan {
         parents.map(|p| self.base.join(&p.path).into())
     }
 
-    /// Bytes of the contents that would be written.
+    /// Bytes of the contents that would be written, without holes.
     pub(super) fn new_bytes(&self) -> u64 {
         let written = self.actions.steps.iter().filter_map(|step| match step {
-            Action::Write(node) => Some(&node.kind),
+            Action::Write(node) => Some(node.path.as_path()),
             _ => None,
         });
-        written
-            .map(|kind| match kind {
-                Kind::File { size, .. } => *size,
-                _ => 0,
-            })
-            .sum()
+        let once = written.filter(|p| self.first_name(p).is_none_or(|first| first == *p));
+        once.filter_map(|p| self.entry(p)).map(bytes_on_disk).sum()
+    }
+
+    /// The first name of the file that is to be at `path`, when it has several.
+    pub(super) fn first_name(&self, path: &Path) -> Option<&Path> {
+        self.linked.first(path)
     }
 
     /// The captured entry at a change's path.
     pub fn entry(&self, path: &Path) -> Option<&Entry> {
         self.entries.get(path)
+    }
+}
+
+/// About what a file needs on disk. Chunks of one file that are equal are its
+/// holes: all of a hole is the same.
+fn bytes_on_disk(entry: &Entry) -> u64 {
+    let EntryKind::File { size, content } = &entry.kind else {
+        return 0;
+    };
+    let distinct = content.iter().collect::<BTreeSet<_>>().len() as u64;
+    let all = content.len().max(1) as u64;
+    u64::try_from(u128::from(*size) * u128::from(distinct) / u128::from(all)).unwrap_or(*size)
+}
+
+fn file_id(entry: &Entry) -> Option<(u64, u64)> {
+    match entry.kind {
+        EntryKind::File { .. } => entry.hardlink,
+        _ => None,
     }
 }
 
@@ -197,6 +220,7 @@ fn plan_root(
         changes: Vec::new(),
         actions: Actions::default(),
         entries: captured,
+        linked: Names::default(),
     };
     let Some(within) = tree_scope(scope, base, path, &now, &wanted, unmatched) else {
         // Nothing of it is wanted, but leftovers in it are swept away.
@@ -206,13 +230,30 @@ fn plan_root(
     let mut actions =
         tree_diff::actions(&now, &wanted, &within, scope.keep_added).map_err(stuck)?;
     let mut changes = tree_diff::compare(&now, &wanted, &within);
+    let inside = |path: &Path| within.contains(path);
+    let there = listing.linked.iter().filter(|(path, _)| inside(path));
+    let linked_now = Names::new(there.map(|(path, id)| (path.as_path(), *id)));
+    let stored = plan.entries.iter().filter(|(path, _)| inside(path));
+    let linked_then = Names::new(stored.filter_map(|(p, e)| Some((p.as_path(), file_id(e)?))));
+    relink(
+        &linked_then,
+        &linked_now,
+        &wanted,
+        inside,
+        &mut changes,
+        &mut actions,
+    );
+    plan.linked = linked_then;
     if scope.keep_added {
         changes.retain(|c| c.what != What::Removed);
     }
     // A folder that is to go but holds something a capture leaves out stays.
+    // What a restore that died had staged is swept away before.
+    let staged = |left: &&PathBuf| left.file_name().is_some_and(is_staged);
     let stays: BTreeSet<&Path> = listing
         .left
         .iter()
+        .filter(|left| !staged(left))
         .flat_map(|left| left.ancestors())
         .collect();
     changes.retain(|c| c.what != What::Removed || !stays.contains(c.path.as_path()));

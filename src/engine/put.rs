@@ -1,12 +1,18 @@
 //! Carrying the files of a restore out, configuration and state: stage, then
 //! put in place.
 //!
-//! New contents are written beside their targets first, those of all roots, so
-//! that a full disk is found before anything has changed; then everything is
-//! put in place by renames, each atomic.
+//! New contents are written beside their targets first, those of all roots, and
+//! read back, so that a full disk or a bad one is found before anything has
+//! changed; then everything is put in place, one path after the other, each at
+//! once.
+//!
+//! Whole folders do not change places: what a capture leaves out (`.git`,
+//! sockets, other file systems) would have to move along, services keep their
+//! folders open, and where a folder is a mount point it cannot be done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -14,18 +20,21 @@ use rustix::fs::FileType;
 
 use super::apply::{Part, RootPlan};
 use super::progress::Task;
+use super::step::step;
 use super::{Engine, EngineError, Stores};
 use crate::plan::tree_diff::Action;
-use crate::point::PointId;
-use crate::system::beneath::{Attributes, Beneath, dress_fd, kind};
-use crate::system::{At, fault};
+use crate::point::path::printable;
+use crate::point::{BytePath, PointId};
+use crate::system::beneath::{Attributes, Beneath, Put, dress_fd, kind};
+use crate::system::sparse::Sparse;
+use crate::system::{At, tree};
 use crate::vault::{Entry, EntryKind, Vault};
 
 /// Prefix of staged files; captures and listings leave them out.
 const STAGED: &str = ".cairn-";
 
 /// Whether a name is one that staging gives: nothing else is ever swept away.
-fn is_staged(name: &OsStr) -> bool {
+pub(super) fn is_staged(name: &OsStr) -> bool {
     name.to_str()
         .and_then(|n| n.strip_prefix(STAGED)?.split_once('-'))
         .is_some_and(|(id, rest)| {
@@ -46,6 +55,8 @@ pub(super) struct Staged<'a> {
     first: usize,
     /// What is taken away; a folder never comes back as one.
     goes: BTreeSet<&'a Path>,
+    /// What comes; where something goes too, they change places.
+    comes: BTreeSet<&'a Path>,
     /// Where each new file waits, by the path it is for.
     files: BTreeMap<PathBuf, PathBuf>,
 }
@@ -86,13 +97,13 @@ fn stage_all<'a>(
     made: &mut Vec<PathBuf>,
 ) -> Result<Vec<Staged<'a>>, EngineError> {
     // All of it before any is staged: two roots may lie in one folder.
-    for plan in plans {
-        sweep(top, plan)?;
-    }
+    step("restore.swept", || {
+        plans.iter().try_for_each(|plan| sweep(top, plan))
+    })?;
     let mut all: Vec<Staged<'a>> = Vec::new();
     for plan in plans.iter().filter(|p| !p.changes.is_empty()) {
         let base = relative(&plan.base);
-        top.create_dirs(base, made)?;
+        step("restore.folder", || Ok(top.create_dirs(base, made)?))?;
         let mut staged = Staged {
             plan,
             vault: match plan.part {
@@ -103,8 +114,10 @@ fn stage_all<'a>(
             base: top.below(base)?,
             first: all.iter().map(|s| s.files.len()).sum(),
             goes: going(plan),
+            comes: coming(plan),
             files: BTreeMap::new(),
         };
+        staged.refuse_mounts()?;
         staged.stage(engine)?;
         all.push(staged);
     }
@@ -115,6 +128,52 @@ fn going(plan: &RootPlan) -> BTreeSet<&Path> {
     let steps = plan.actions.steps.iter();
     let going = steps.filter(|a| matches!(a, Action::RemoveDir(_) | Action::Remove(_)));
     going.map(Action::path).collect()
+}
+
+fn coming(plan: &RootPlan) -> BTreeSet<&Path> {
+    let steps = plan.actions.steps.iter();
+    let coming = steps.filter(|a| matches!(a, Action::CreateDir(_) | Action::Write(_)));
+    coming.map(Action::path).collect()
+}
+
+/// Folders above the roots that are not there and will be made.
+pub(super) fn missing_above(
+    engine: &Engine<'_>,
+    plans: &[RootPlan],
+) -> Result<Vec<BytePath>, EngineError> {
+    let top = Beneath::open(engine.layout.root())?;
+    let mut missing = BTreeSet::new();
+    for plan in plans.iter().filter(|p| !p.changes.is_empty()) {
+        for folder in relative(&plan.base).ancestors() {
+            if top.stat(folder)?.is_some() {
+                break;
+            }
+            missing.insert(Path::new("/").join(folder));
+        }
+    }
+    Ok(missing.into_iter().map(BytePath).collect())
+}
+
+/// Takes folders away that a restore had made above its roots; one that holds
+/// something by now stays.
+pub(super) fn take_away(engine: &Engine<'_>, folders: &[BytePath]) -> Result<(), EngineError> {
+    if folders.is_empty() {
+        return Ok(());
+    }
+    let top = Beneath::open(engine.layout.root())?;
+    let mut deepest_first: Vec<&Path> = folders.iter().map(BytePath::as_path).collect();
+    deepest_first.sort_by_key(|f| std::cmp::Reverse(f.components().count()));
+    for folder in deepest_first.into_iter().map(relative) {
+        match top.remove_dir(folder) {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            other => other?,
+        }
+        let above = folder.parent().unwrap_or(Path::new(""));
+        if top.stat(above)?.is_some() {
+            top.sync(above)?;
+        }
+    }
+    Ok(())
 }
 
 fn relative(logical: &Path) -> &Path {
@@ -130,12 +189,16 @@ fn sweep(top: &Beneath, plan: &RootPlan) -> Result<(), EngineError> {
         let deep = dir != base;
         for (name, kind) in top.entries(&dir)? {
             let path = dir.join(&name);
-            if kind == FileType::Directory {
-                if deep {
-                    todo.push(path);
-                }
-            } else if is_staged(&name) {
-                top.remove_file(&path)?;
+            match (kind == FileType::Directory, is_staged(&name)) {
+                (true, true) => match top.remove_dir(&path) {
+                    // Somebody put something into it: that is not ours.
+                    Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                    other => other?,
+                },
+                (true, false) if deep => todo.push(path),
+                (true, false) => {}
+                (false, true) => top.remove_file(&path)?,
+                (false, false) => {}
             }
         }
     }
@@ -143,20 +206,35 @@ fn sweep(top: &Beneath, plan: &RootPlan) -> Result<(), EngineError> {
 }
 
 impl Staged<'_> {
+    /// A file system that is mounted where something has to go is found before
+    /// anything has changed. One over a file that stays a file is no trouble.
+    fn refuse_mounts(&self) -> Result<(), EngineError> {
+        for path in &self.goes {
+            if self.base.is_mount_point(path)? {
+                return Err(EngineError::NoWay(format!(
+                    "{} would have to go, and a file system is mounted there; unmount it first",
+                    printable(&self.plan.base.join(path))
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Writes every new file beside the nearest folder that stays, with its
-    /// attributes, and flushes it.
+    /// attributes, flushes it and reads it back. Names of one file are linked.
     fn stage(&mut self, engine: &Engine<'_>) -> Result<(), EngineError> {
         let plan = self.plan;
-        for step in &plan.actions.steps {
+        let mut written: BTreeMap<&Path, PathBuf> = BTreeMap::new();
+        for action in &plan.actions.steps {
             engine.check_stop()?;
-            let (Action::Write(node) | Action::SetMeta(node)) = step else {
+            let (Action::Write(node) | Action::SetMeta(node)) = action else {
                 continue;
             };
             let Some(entry) = plan.entry(&node.path) else {
                 continue;
             };
             let is_file = matches!(entry.kind, EntryKind::File { .. });
-            let in_place = matches!(step, Action::SetMeta(_)) && !self.is_shared(&node.path)?;
+            let in_place = matches!(action, Action::SetMeta(_)) && !self.is_shared(&node.path)?;
             if !is_file || in_place {
                 continue;
             }
@@ -166,15 +244,41 @@ impl Staged<'_> {
                 self.first + self.files.len()
             );
             let place = self.staying_folder(&node.path)?.join(name);
-            let mut file = self.base.create(&place)?;
-            let vault = self.vault.ok_or(EngineError::NoStateVault)?;
-            vault.read(entry, &mut file)?;
-            let at = self.base.path().join(&place);
-            dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
-            file.sync_all().at("flush", &at)?;
+            let first = plan.first_name(&node.path);
+            let other = first.and_then(|first| written.get(first));
+            step("restore.content", || match other {
+                Some(other) => self.link(other, &place, entry),
+                None => self.write_new(&place, entry),
+            })?;
+            written.insert(first.unwrap_or(&node.path), place.clone());
             self.files.insert(node.path.clone(), place);
         }
         Ok(())
+    }
+
+    fn link(&self, other: &Path, place: &Path, entry: &Entry) -> Result<(), EngineError> {
+        match self.base.link(other, place) {
+            // Names on two file systems are two files.
+            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.write_new(place, entry),
+            other => Ok(other?),
+        }
+    }
+
+    fn write_new(&self, place: &Path, entry: &Entry) -> Result<(), EngineError> {
+        let at = self.base.path().join(place);
+        let file = self.base.create(place)?;
+        let vault = self.vault.ok_or(EngineError::NoStateVault)?;
+        let mut sparse = Sparse::new(&file);
+        vault.read(entry, &mut sparse)?;
+        let given = sparse.finish().at("write", &at)?;
+        dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
+        file.sync_all().at("flush", &at)?;
+        let (_, found) = tree::digest_of(&mut self.base.read(place)?).at("read back", &at)?;
+        if found == given {
+            return Ok(());
+        }
+        let why = io::Error::other("it does not read back as it was written");
+        Ok(Err(why).at("stage", &at)?)
     }
 
     /// Whether a file has other names, perhaps outside: then it is replaced,
@@ -199,47 +303,79 @@ impl Staged<'_> {
         Ok(staying.to_owned())
     }
 
-    /// Takes the steps; gives their number.
+    /// Takes the steps; gives the number of changes.
     pub(super) fn put_in_place(&self, engine: &Engine<'_>) -> Result<usize, EngineError> {
         let mut touched: BTreeSet<&Path> = BTreeSet::new();
         for parent in &self.plan.actions.parents {
-            self.base.create_dir(&parent.path)?;
-            self.dress(&parent.path)?;
+            step("restore.parent", || {
+                self.base.create_dir(&parent.path)?;
+                self.dress(&parent.path)
+            })?;
             touched.extend(parent.path.parent());
         }
-        for step in &self.plan.actions.steps {
+        for action in &self.plan.actions.steps {
             engine.check_stop()?;
-            match step {
-                Action::Remove(path) => self.base.remove_file(path)?,
-                Action::RemoveDir(path) => self.base.remove_dir(path)?,
-                Action::CreateDir(path) => self.base.create_dir(path)?,
-                Action::Write(node) => self.write(&node.path)?,
-                Action::SetMeta(node) => match self.files.get(&node.path) {
-                    Some(staged) => self.base.rename(staged, &node.path)?,
-                    None => self.dress(&node.path)?,
-                },
-                Action::SetDirMeta(node) => self.dress(&node.path)?,
-            }
-            touched.extend(step.path().parent());
-            fault::point("restore.file");
+            step("restore.file", || self.take(action))?;
+            touched.extend(action.path().parent());
         }
         // A folder that went is not there to be flushed; something else may be.
-        for dir in touched.into_iter().filter(|dir| !self.goes.contains(dir)) {
-            self.base.sync(dir)?;
-        }
+        step("restore.flushed", || {
+            let mut folders = touched.into_iter().filter(|dir| self.is_folder(dir));
+            folders.try_for_each(|dir| Ok(self.base.sync(dir)?))
+        })?;
         Ok(self.plan.changes.len())
+    }
+
+    /// Whether a folder that something was put into or taken from is one still.
+    fn is_folder(&self, dir: &Path) -> bool {
+        let comes = self.comes.contains(dir) && {
+            let entry = self.plan.entry(dir);
+            entry.is_some_and(|e| e.kind == EntryKind::Dir)
+        };
+        comes || !self.goes.contains(dir)
+    }
+
+    fn take(&self, action: &Action) -> Result<(), EngineError> {
+        match action {
+            // What comes in its place takes it away.
+            Action::Remove(path) | Action::RemoveDir(path) if self.comes.contains(&**path) => {}
+            Action::Remove(path) => self.base.remove_file(path)?,
+            Action::RemoveDir(path) => self.base.remove_dir(path)?,
+            Action::CreateDir(path) => self.create_dir(path)?,
+            Action::Write(node) => self.write(&node.path)?,
+            Action::SetMeta(node) => match self.files.get(&node.path) {
+                Some(staged) => self.put(staged, &node.path)?,
+                None => self.dress(&node.path)?,
+            },
+            Action::SetDirMeta(node) => self.dress(&node.path)?,
+        }
+        Ok(())
+    }
+
+    fn put(&self, from: &Path, to: &Path) -> Result<(), EngineError> {
+        match self.base.put(from, to)? {
+            Put::Whole => Ok(()),
+            Put::Within => self.dress(to),
+        }
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<(), EngineError> {
+        if !self.goes.contains(path) {
+            return Ok(self.base.create_dir(path)?);
+        }
+        let temporary = self.temporary(path)?;
+        self.base.create_dir(&temporary)?;
+        self.put(&temporary, path)
     }
 
     fn write(&self, path: &Path) -> Result<(), EngineError> {
         if let Some(staged) = self.files.get(path) {
-            return Ok(self.base.rename(staged, path)?);
+            return self.put(staged, path);
         }
         let Some(entry) = self.plan.entry(path) else {
             return Ok(());
         };
-        let name = format!("{STAGED}{}-link", self.id.hex());
-        let temporary = path.with_file_name(name);
-        self.base.remove_file(&temporary)?;
+        let temporary = self.temporary(path)?;
         let node = |kind, device| self.base.make_node(&temporary, kind, device);
         match &entry.kind {
             EntryKind::Symlink { target } => self.base.symlink(target, &temporary)?,
@@ -249,7 +385,14 @@ impl Staged<'_> {
             EntryKind::File { .. } | EntryKind::Dir | EntryKind::Socket => return Ok(()),
         }
         self.dress_as(&temporary, entry)?;
-        Ok(self.base.rename(&temporary, path)?)
+        self.put(&temporary, path)
+    }
+
+    /// A name beside `path` that is free.
+    fn temporary(&self, path: &Path) -> Result<PathBuf, EngineError> {
+        let temporary = path.with_file_name(format!("{STAGED}{}-link", self.id.hex()));
+        self.base.remove_file(&temporary)?;
+        Ok(temporary)
     }
 
     fn dress(&self, path: &Path) -> Result<(), EngineError> {

@@ -11,16 +11,17 @@ use super::apply::{self, Part, RootPlan};
 use super::create::{self, AskState, Created, Request};
 use super::progress::Task;
 use super::state::{self, Source};
+use super::step::step;
 use super::{Engine, EngineError, Stores, put, quiet, versions};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
-use crate::point::{Point, PointId, Selector};
+use crate::point::{BytePath, Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
 use crate::system::{
-    fault, generations, nix_cli, pointers, points, room, services, store, switch, switches,
+    generations, nix_cli, pointers, points, room, services, store, switch, switches,
 };
 
 /// What is to be brought back.
@@ -80,6 +81,9 @@ pub struct Plan {
     /// Units that own state which changes: they are stopped, and started again
     /// if they ran.
     pub units: Vec<String>,
+    /// Folders above the roots that go if they are empty then: what is taken
+    /// back had made them.
+    pub emptied: Vec<BytePath>,
     /// Worth knowing before saying yes.
     pub warnings: Vec<String>,
 }
@@ -218,6 +222,7 @@ fn plan_named(
         system,
         roots,
         units,
+        emptied: Vec::new(),
         warnings,
     })
 }
@@ -305,14 +310,16 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     check_room(engine, &plan)?;
     let mut troubles = create::clean_after_crash(engine)?;
     let lock = engine.lock_to_change()?;
-    let undo = undo_point(engine, &lock, &plan, verb).inspect_err(|error| {
-        if error.is_stopped() {
-            // As a capture that is stopped does; the next run tries again.
-            let _ = create::clean_locked(engine, &lock);
-        }
+    let undo = step("restore.undo-point", || {
+        undo_point(engine, &lock, &plan, verb).inspect_err(|error| {
+            if error.is_stopped() {
+                // As a capture that is stopped does; the next run tries again.
+                let _ = create::clean_locked(engine, &lock);
+            }
+        })
     })?;
-    fault::point("restore.undo-point");
-    let (plan, mut entry) = match begin(engine, plan, verb, &undo) {
+    let begun = step("restore.journalled", || begin(engine, plan, verb, &undo));
+    let (plan, mut entry) = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Nothing has begun: the units need not wait for its end.
@@ -320,12 +327,13 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
             return Err(error);
         }
     };
-    fault::point("restore.journalled");
     // The journal knows the units by now.
-    points::end(engine.layout, undo.id).map_err(|e| halfway(e.into()))?;
-    fault::point("restore.handed-over");
+    step("restore.handed-over", || {
+        Ok(points::end(engine.layout, undo.id)?)
+    })
+    .map_err(halfway)?;
     let stores = engine.stores().map_err(halfway)?;
-    let staged = match put::stage(engine, &stores, &plan.roots, undo.id) {
+    let staged = match stage(engine, &stores, &plan, &undo) {
         Ok(staged) => staged,
         Err(error) => {
             // Everything is as it was, so there is nothing to resume.
@@ -341,11 +349,14 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
             };
         }
     };
-    let changed = put_in_place(engine, &staged).map_err(halfway)?;
+    let changed = put_in_place(engine, &staged, &plan).map_err(halfway)?;
     drop(staged);
     let mut restored = finish(engine, &stores, plan, undo, &entry, changed).map_err(halfway)?;
     entry.state = State::Done;
-    journal::store(engine.layout, &entry).map_err(|e| halfway(e.into()))?;
+    step("restore.ended", || {
+        Ok(journal::store(engine.layout, &entry)?)
+    })
+    .map_err(halfway)?;
     restored.warnings.append(&mut troubles);
     Ok(restored)
 }
@@ -359,11 +370,11 @@ fn begin(
 ) -> Result<(Plan, Entry), EngineError> {
     // The machine may have changed since the plan was shown; the undo point
     // holds it as it is now, and so must the plan.
-    let told = plan.warnings;
-    let plan = plan_named(engine, plan.goal, &plan.scope, Look::Alone)?;
+    let (told, emptied) = (plan.warnings, plan.emptied);
     let plan = Plan {
         warnings: told,
-        ..plan
+        emptied,
+        ..plan_named(engine, plan.goal, &plan.scope, Look::Alone)?
     };
     let started = engine.clock.now();
     let entry = Entry {
@@ -375,6 +386,7 @@ fn begin(
         undo_point: undo.id,
         scope: plan.scope.clone(),
         made: plan.roots.iter().flat_map(RootPlan::made).collect(),
+        above: put::missing_above(engine, &plan.roots)?,
         roots: plan.roots.iter().map(|r| r.root.path.clone()).collect(),
         kept: Vec::new(),
         stopped: points::owed(engine.layout, undo.id)?.units,
@@ -471,8 +483,13 @@ fn is_whole(plan: &Plan, created: &Created) -> Result<(), EngineError> {
         .collect();
     let lacks = |name: &&String| !created.point.state.contains_key(*name);
     if let Some(set) = plan.scope.state.iter().find(lacks) {
-        let why = missing.first().map_or("", |m| m.why.as_str());
-        return Err(EngineError::NoUndo(format!("state {set} ({why})")));
+        let named = format!("state {set}: ");
+        let mut whys = created.point.completeness.missing().iter();
+        let why = whys.find_map(|m| m.why.strip_prefix(&named));
+        return Err(EngineError::NoUndo(format!(
+            "state {set} ({})",
+            why.unwrap_or("it was not captured")
+        )));
     }
     if !missing.is_empty() {
         let what = missing
@@ -496,17 +513,34 @@ pub(super) fn converge(
     entry: &Entry,
 ) -> Result<Restored, EngineError> {
     let stores = engine.stores()?;
-    let changed = put_in_place(engine, &put::stage(engine, &stores, &plan.roots, undo.id)?)?;
+    let staged = stage(engine, &stores, &plan, &undo)?;
+    let changed = put_in_place(engine, &staged, &plan)?;
+    drop(staged);
     finish(engine, &stores, plan, undo, entry, changed)
 }
 
-fn put_in_place(engine: &Engine<'_>, staged: &[put::Staged<'_>]) -> Result<usize, EngineError> {
-    fault::point("restore.staged");
-    let mut changed = 0;
-    for root in staged {
-        changed += root.put_in_place(engine)?;
-    }
-    fault::point("restore.config");
+fn stage<'a>(
+    engine: &Engine<'_>,
+    stores: &'a Stores,
+    plan: &'a Plan,
+    undo: &Point,
+) -> Result<Vec<put::Staged<'a>>, EngineError> {
+    step("restore.staged", || {
+        put::stage(engine, stores, &plan.roots, undo.id)
+    })
+}
+
+fn put_in_place(
+    engine: &Engine<'_>,
+    staged: &[put::Staged<'_>],
+    plan: &Plan,
+) -> Result<usize, EngineError> {
+    let changed = step("restore.config", || {
+        staged
+            .iter()
+            .try_fold(0, |sum, root| Ok(sum + root.put_in_place(engine)?))
+    })?;
+    step("restore.emptied", || put::take_away(engine, &plan.emptied))?;
     Ok(changed)
 }
 
@@ -524,25 +558,25 @@ fn finish(
     verify_files(engine, stores, &plan)?;
     if let Some(system) = &plan.system {
         engine.check_stop()?;
-        move_profile(engine, system)?;
-        fault::point("restore.profile");
+        step("restore.profile", || move_profile(engine, system))?;
         engine.check_stop()?;
-        activated = activate(engine, system, &undo.id.short_among([]))?;
-        if let Some(runs) = pointers::current(engine.layout) {
-            // Without the note, the next look reports a switch too many.
-            let _ = switches::know(engine.layout, &runs);
+        activated = step("restore.activated", || {
+            let activated = activate(engine, system, &undo.id.short_among([]))?;
+            if let Some(runs) = pointers::current(engine.layout) {
+                // Without the note, the next look reports a switch too many.
+                let _ = switches::know(engine.layout, &runs);
+            }
+            Ok(activated)
+        })?;
+        step("restore.verified", || verify_system(engine, system))?;
+    }
+    step("restore.started", || {
+        let troubles = start_units(engine, entry);
+        if troubles.is_empty() {
+            return Ok(());
         }
-        fault::point("restore.activated");
-    }
-    if let Some(system) = &plan.system {
-        verify_system(engine, system)?;
-    }
-    let troubles = start_units(engine, entry);
-    if !troubles.is_empty() {
-        return Err(EngineError::Units(troubles.join("; ")));
-    }
-    fault::point("restore.started");
-    fault::point("restore.verified");
+        Err(EngineError::Units(troubles.join("; ")))
+    })?;
     let generation = generations::read(engine.layout, engine.profile)?.current;
     Ok(Restored {
         goal: plan.goal,

@@ -1,6 +1,7 @@
 //! Going on, going back, and undoing.
 
 use super::restore::{self, Plan, Restored};
+use super::step::step;
 use super::{Engine, EngineError};
 use crate::point::{Point, Selector};
 use crate::system::journal::{self, Entry, Goal, State};
@@ -33,7 +34,10 @@ pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, En
     }
     let entry = reversible(engine, selector)?;
     let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
-    restore::plan_again(engine, goal, &entry.scope_back())
+    Ok(Plan {
+        emptied: entry.above.clone(),
+        ..restore::plan_again(engine, goal, &entry.scope_back())?
+    })
 }
 
 fn by_id(engine: &Engine<'_>, id: crate::point::PointId) -> Result<Point, EngineError> {
@@ -68,7 +72,14 @@ pub fn plan_ending(engine: &Engine<'_>, way: Way) -> Result<(Entry, Plan), Engin
         (Way::Resume, Goal::Point(id)) => restore::Goal::Point(Box::new(by_id(engine, *id)?)),
         (Way::Abort, _) => restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?)),
     };
-    let plan = restore::plan_again(engine, goal, &scope)?;
+    let emptied = match way {
+        Way::Resume => Vec::new(),
+        Way::Abort => entry.above.clone(),
+    };
+    let plan = Plan {
+        emptied,
+        ..restore::plan_again(engine, goal, &scope)?
+    };
     Ok((entry, plan))
 }
 
@@ -89,7 +100,9 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let before = if plan.is_empty() {
         None
     } else {
-        Some(restore::undo_point(engine, &lock, &plan, verb)?)
+        Some(step("end.undo-point", || {
+            restore::undo_point(engine, &lock, &plan, verb)
+        })?)
     };
     if let Some(before) = &before {
         entry.kept.push(before.id);
@@ -98,8 +111,16 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
                 entry.stopped.push(unit);
             }
         }
-        journal::store(engine.layout, &entry)?;
-        points::end(engine.layout, before.id)?;
+        let journalled = step("end.journalled", || {
+            Ok(journal::store(engine.layout, &entry)?)
+        });
+        if let Err(error) = journalled {
+            restore::release(engine, before)?;
+            return Err(error);
+        }
+        step("end.handed-over", || {
+            Ok(points::end(engine.layout, before.id)?)
+        })?;
     }
     let undo = match (by_id(engine, entry.undo_point), &before) {
         (Ok(undo), _) => undo,
@@ -112,7 +133,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
         restore::converge(engine, &lock, plan, staging, &entry).map_err(restore::halfway)?;
     restored.warnings.extend(cleaned.troubles);
     entry.state = ended;
-    journal::store(engine.layout, &entry)?;
+    step("end.ended", || Ok(journal::store(engine.layout, &entry)?)).map_err(restore::halfway)?;
     Ok(Restored {
         undo,
         before: before.map(|point| point.id),

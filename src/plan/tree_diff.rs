@@ -55,6 +55,8 @@ pub struct Modified {
     pub owner: bool,
     /// Extended attributes.
     pub xattrs: bool,
+    /// Which other names the file has. Two trees alone do not say it.
+    pub links: bool,
 }
 
 impl Modified {
@@ -65,6 +67,7 @@ impl Modified {
             mode: then.permissions() != now.permissions(),
             owner: (then.uid, then.gid) != (now.uid, now.gid),
             xattrs: then.xattrs != now.xattrs,
+            links: false,
         }
     }
 
@@ -82,6 +85,7 @@ impl fmt::Display for Modified {
             (self.mode, "mode"),
             (self.owner, "owner"),
             (self.xattrs, "attributes"),
+            (self.links, "hard links"),
         ];
         let mut separator = "";
         for (_, name) in names.into_iter().filter(|(differs, _)| *differs) {

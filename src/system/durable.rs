@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::{At, IoError};
+use crate::fault;
 
 /// Prefix of temporary files; anything so named is left from a crash.
 pub const TEMPORARY: &str = ".tmp-";
@@ -17,6 +18,7 @@ pub const TEMPORARY: &str = ".tmp-";
 /// The old content is untouched on any error before the rename.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
     let temporary = temporary_beside(path);
+    fault::before("state.write").at("write", path)?;
     let mut file = create_private(&temporary)?;
     let written = file
         .write_all(bytes)
@@ -28,7 +30,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
         let _ = fs::remove_file(&temporary);
     }
     written?;
-    sync_parent(path)
+    sync_parent(path)?;
+    fault::point("state.write");
+    Ok(())
 }
 
 /// Replaces the content of a file that is there, durably; owner, group and

@@ -40,6 +40,10 @@ pub struct Entry {
     /// them away again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<crate::point::BytePath>,
+    /// Folders above its roots that were not there and are made; going back
+    /// takes them away when they are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub above: Vec<crate::point::BytePath>,
     /// Roots of configuration and state it covers; going back touches no
     /// others.
     #[serde(default)]

@@ -46,6 +46,8 @@ pub struct Listing {
     pub nodes: Vec<Node>,
     /// What is there and was left out, relative to the same base.
     pub left: Vec<PathBuf>,
+    /// Files that have other names, here or elsewhere: device and inode.
+    pub linked: BTreeMap<PathBuf, (u64, u64)>,
 }
 
 /// Lists `start` (relative to `base`) and all below it, by path relative to
@@ -62,9 +64,13 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
             listing.left.push(relative);
             continue;
         }
-        let Some(node) = node(&real, relative.clone())? else {
+        let Some((node, meta)) = node(&real, relative.clone())? else {
             continue;
         };
+        if meta.is_file() && meta.nlink() > 1 {
+            let id = (meta.dev(), meta.ino());
+            listing.linked.insert(relative.clone(), id);
+        }
         if leave.sockets && matches!(&node.kind, Kind::Other(name) if name == SOCKET) {
             listing.left.push(relative);
             continue;
@@ -80,7 +86,7 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
     Ok(listing)
 }
 
-fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
+fn node(real: &Path, path: PathBuf) -> Result<Option<(Node, fs::Metadata)>, IoError> {
     let Some(meta) = optional(fs::symlink_metadata(real).at("look at", real))? else {
         return Ok(None);
     };
@@ -111,14 +117,15 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<Node>, IoError> {
         Kind::File { .. } | Kind::Dir => xattrs(real).at("read the attributes of", real)?,
         _ => BTreeMap::new(),
     };
-    Ok(Some(Node {
+    let node = Node {
         path,
         kind,
         mode,
         uid: meta.uid(),
         gid: meta.gid(),
         xattrs,
-    }))
+    };
+    Ok(Some((node, meta)))
 }
 
 /// Bytes of all files at and below these paths, but for what is left out; a
@@ -184,7 +191,14 @@ pub fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, IoError> {
 }
 
 fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
-    let mut file = File::open(path)?;
+    digest_of(&mut File::open(path)?)
+}
+
+/// The number of bytes that are left to read, and their SHA-256.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn digest_of(file: &mut impl Read) -> io::Result<(u64, [u8; 32])> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     let mut size = 0;

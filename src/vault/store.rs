@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustic_core::{FileType, Id};
 
+use crate::fault;
 use crate::vault::durable::{create_temporary, ensure_dir, sync_dir};
 
 /// A failed operation on a file of the repository.
@@ -99,6 +100,7 @@ impl Store {
     ) -> StoreResult<()> {
         let path = self.path(tpe, id);
         let operation = "write the file";
+        fault::before("vault.write").map_err(failed(operation, &path))?;
         let temporaries = self.temporaries();
         let created = match create_temporary(&temporaries) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -119,7 +121,9 @@ impl Store {
             // Best effort: what stays is removed by the next prune.
             let _ = fs::remove_file(&temporary);
             failed(operation, &path)(error)
-        })
+        })?;
+        fault::point("vault.write");
+        Ok(())
     }
 
     /// Gives a durable temporary its name, and makes that durable.
@@ -141,7 +145,9 @@ impl Store {
 
     pub(crate) fn read(&self, tpe: FileType, id: &Id) -> StoreResult<Vec<u8>> {
         let path = self.path(tpe, id);
-        fs::read(&path).map_err(failed(READ, &path))
+        fault::before("vault.read")
+            .and_then(|()| fs::read(&path))
+            .map_err(failed(READ, &path))
     }
 
     pub(crate) fn read_range(
@@ -153,6 +159,7 @@ impl Store {
     ) -> StoreResult<Vec<u8>> {
         let path = self.path(tpe, id);
         let read = || {
+            fault::before("vault.read")?;
             let mut content = vec![0; usize::try_from(length).map_err(io::Error::other)?];
             File::open(&path)?.read_exact_at(&mut content, offset.into())?;
             Ok(content)
@@ -232,7 +239,9 @@ impl Store {
 }
 
 fn list_dir(path: &Path) -> StoreResult<Vec<fs::DirEntry>> {
-    let entries = fs::read_dir(path).and_then(Iterator::collect);
+    let entries = fault::before("vault.list")
+        .and_then(|()| fs::read_dir(path))
+        .and_then(Iterator::collect);
     entries.map_err(failed("list the directory", path))
 }
 

@@ -4,6 +4,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
+pub mod course;
 mod tree;
 
 use std::ffi::{OsStr, OsString};
@@ -56,6 +57,18 @@ pub fn have(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
+/// Whether a mount namespace of one's own is to be had; says so when not.
+pub fn namespaces(test: &str) -> bool {
+    if is_root() && have("unshare") {
+        let made = Command::new("unshare").args(["-m", "true"]).output();
+        if made.is_ok_and(|o| o.status.success()) {
+            return true;
+        }
+    }
+    skip(test, "root with mount namespaces");
+    false
+}
+
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -70,7 +83,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             signal: output.status.signal(),
@@ -132,6 +145,11 @@ impl Machine {
     /// 3, another configuration), and changes since. The ids are in the names
     /// of its marks: `a()` and `b()` find them.
     pub fn lived(test: &str) -> Option<Self> {
+        Some(Self::copy_of(&Self::lived_at(test)?))
+    }
+
+    /// Where the machine is that those with a life are copied from.
+    pub fn lived_at(test: &str) -> Option<PathBuf> {
         bare(test)?;
         static LIVED: OnceLock<PathBuf> = OnceLock::new();
         let from = LIVED.get_or_init(|| {
@@ -139,7 +157,7 @@ impl Machine {
             machine.live();
             machine.keep("lived")
         });
-        Some(Self::copy_of(from))
+        Some(from.clone())
     }
 
     /// Keeps this machine under a name as what others are copied from.
@@ -148,6 +166,16 @@ impl Machine {
         fs::create_dir(&kept).unwrap();
         let moved = Command::new("mv").arg(&self.root).arg(&kept).output();
         assert!(moved.unwrap().status.success());
+        // Hundreds of folders that a repository may do without.
+        for repository in ["config", "state"] {
+            let data = kept
+                .join("root/var/lib/cairn/vault")
+                .join(repository)
+                .join("data");
+            for folder in names(&data) {
+                let _ = fs::remove_dir(data.join(folder));
+            }
+        }
         kept
     }
 
@@ -311,6 +339,12 @@ impl Machine {
         }
         let notes = self.verify()["notes"].to_string();
         assert!(!notes.contains("belongs to no restore point"), "{notes}");
+        self.nothing_staged();
+    }
+
+    /// No staged file is left in what is restored.
+    #[track_caller]
+    pub fn nothing_staged(&self) {
         let staged: Vec<_> = listing(&self.root, &["etc", "srv", "var/lib/app"])
             .into_iter()
             .filter(|n| {
@@ -425,7 +459,7 @@ fn first_configuration(machine: &Machine) {
     fs::write(machine.root.join("srv/shared.nix"), "{ shared = 1; }\n").unwrap();
     fs::write(
         etc.join("configuration.nix"),
-        "{ imports = [ ./hw.nix ./modules /srv/shared.nix ]; one = 1; }\n",
+        "{ imports = [ ./hw.nix ./modules /srv/shared.nix /srv/deep/down/shared.nix ]; }\n",
     )
     .unwrap();
     fs::create_dir_all(etc.join("modules/deep")).unwrap();
@@ -443,6 +477,10 @@ fn first_configuration(machine: &Machine) {
     mode(&etc.join("secret"), 0o400);
     fs::write(etc.join("tool"), "#!/bin/sh\n").unwrap();
     mode(&etc.join("tool"), 0o4755);
+    fs::create_dir_all(machine.root.join("srv/deep/down")).unwrap();
+    fs::write(machine.root.join("srv/deep/down/shared.nix"), "{ }\n").unwrap();
+    fs::write(etc.join("twin"), "two names").unwrap();
+    fs::hard_link(etc.join("twin"), etc.join("modules/twin")).unwrap();
     symlink("modules/a.nix", etc.join("link")).unwrap();
     symlink("../../../../../../nowhere", etc.join("out")).unwrap();
     mode(&etc.join("modules/deep"), 0o2750);
@@ -469,6 +507,9 @@ fn second_configuration(machine: &Machine) {
     .unwrap();
     fs::write(etc.join("modules/b.nix"), "{ b = 1; }\n").unwrap();
     fs::remove_dir_all(etc.join("modules/deep")).unwrap();
+    fs::remove_dir_all(machine.root.join("srv/deep")).unwrap();
+    fs::remove_file(etc.join("twin")).unwrap();
+    fs::write(etc.join("twin"), "one name each").unwrap();
     fs::remove_file(etc.join("turns")).unwrap();
     fs::create_dir(etc.join("turns")).unwrap();
     fs::write(etc.join("turns/inside"), "B").unwrap();
@@ -545,7 +586,16 @@ const TOPLEVEL: &str = r#"{ n }: derivation {
 
 /// Where this process keeps what it copies; what dead processes kept goes.
 fn templates() -> PathBuf {
-    let above = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let shm = Path::new("/dev/shm/cairn-tests");
+    let probe = shm.join("probe");
+    let fits = fs::create_dir_all(shm).is_ok()
+        && fs::write(&probe, "").is_ok()
+        && xattr::set(&probe, "user.test", b"1").is_ok();
+    let above = if fits {
+        shm
+    } else {
+        Path::new(env!("CARGO_TARGET_TMPDIR"))
+    };
     let ours = above.join(format!("machine-{}", std::process::id()));
     if !ours.is_dir() {
         for name in names(above) {

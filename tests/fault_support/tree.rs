@@ -1,5 +1,6 @@
 //! Everything that is in a folder, in a form that can be compared.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ pub struct Node {
     pub content: Vec<u8>,
     pub xattrs: Vec<(String, Vec<u8>)>,
     pub mtime: Option<(i64, i64)>,
+    /// The first name of a file that has several here.
+    pub first: Option<PathBuf>,
 }
 
 /// Everything at and below these paths of `base`, sorted.
@@ -33,6 +36,19 @@ pub fn listing(base: &Path, starts: &[&str]) -> Vec<Node> {
         found.push(node);
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut files: BTreeMap<(u64, u64), Vec<usize>> = BTreeMap::new();
+    for (n, node) in found.iter().enumerate().filter(|(_, n)| n.kind == "file") {
+        let meta = fs::symlink_metadata(base.join(&node.path)).unwrap();
+        if meta.nlink() > 1 {
+            files.entry((meta.dev(), meta.ino())).or_default().push(n);
+        }
+    }
+    for names in files.into_values().filter(|names| names.len() > 1) {
+        let first = found[names[0]].path.clone();
+        for n in names {
+            found[n].first = Some(first.clone());
+        }
+    }
     found
 }
 
@@ -72,6 +88,7 @@ fn node(base: &Path, path: &Path) -> Option<Node> {
         content,
         xattrs,
         mtime: timed.then(|| (meta.mtime(), meta.mtime_nsec())),
+        first: None,
     })
 }
 
@@ -84,8 +101,8 @@ pub fn changed(before: &[Node], after: &[Node]) -> Vec<String> {
                 let text = String::from_utf8_lossy(&n.content).into_owned();
                 let (mode, kind) = (n.mode, n.kind);
                 format!(
-                    "{word} {:?} {kind} {mode:o} {:?} {text:?} {:?} {:?}",
-                    n.path, n.owner, n.xattrs, n.mtime
+                    "{word} {:?} {kind} {mode:o} {:?} {text:?} {:?} {:?} {:?}",
+                    n.path, n.owner, n.xattrs, n.mtime, n.first
                 )
             })
             .collect()
