@@ -1,10 +1,10 @@
 //! Ctrl-C at every step, and what is shown of long work meanwhile.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
-mod support;
 #[path = "support/pty.rs"]
 #[allow(dead_code, missing_docs, unreachable_pub)]
 mod pty;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -77,7 +77,10 @@ fn a_capture_stops_anywhere_and_leaves_nothing() {
         let ended = ended.ends(130);
         let err = &ended.err;
         assert!(err.contains("stopping at a safe place"), "{at}: {err}");
-        assert!(err.contains("cairn: interrupted; nothing was changed"), "{at}: {err}");
+        assert!(
+            err.contains("cairn: interrupted; nothing was changed"),
+            "{at}: {err}"
+        );
         assert!(!list.contains("stopped"), "{at}: {list}");
         assert_eq!(host.state_of("app.service"), "active", "{at}");
         assert_eq!(left_over(&host), [""; 0], "{at}");
@@ -101,7 +104,11 @@ fn changed() -> Option<Host> {
 }
 
 /// Configuration, state, and the generation's system.
-type Picture = (BTreeMap<PathBuf, String>, BTreeMap<PathBuf, String>, PathBuf);
+type Picture = (
+    BTreeMap<PathBuf, String>,
+    BTreeMap<PathBuf, String>,
+    PathBuf,
+);
 
 fn picture(host: &Host) -> Picture {
     let m = &host.machine;
@@ -150,13 +157,22 @@ fn a_restore_stops_anywhere_and_can_be_ended_either_way() {
             let err = ended.ends(130).err;
             if host.run(&["status"]).code == 0 {
                 clean += 1;
-                assert!(err.contains("interrupted; nothing was changed"), "{at}: {err}");
+                assert!(
+                    err.contains("interrupted; nothing was changed"),
+                    "{at}: {err}"
+                );
                 is_as(&host, &before, at);
             } else {
                 halfway += 1;
                 host.run(&["status"]).ends(22);
-                assert!(err.contains("the restore stopped part way: interrupted"), "{at}: {err}");
-                assert!(err.contains("try: cairn resume (or: cairn abort)"), "{at}: {err}");
+                assert!(
+                    err.contains("the restore stopped part way: interrupted"),
+                    "{at}: {err}"
+                );
+                assert!(
+                    err.contains("try: cairn resume (or: cairn abort)"),
+                    "{at}: {err}"
+                );
                 host.ok(&[way, "-y"]);
                 let expected = if way == "resume" { &after } else { &before };
                 is_as(&host, expected, &format!("{at}, then {way}"));
@@ -165,7 +181,10 @@ fn a_restore_stops_anywhere_and_can_be_ended_either_way() {
             assert_eq!(left_over(&host), [""; 0], "{at}");
         }
     }
-    assert!(clean >= 6 && halfway >= 8, "{clean} clean, {halfway} half way");
+    assert!(
+        clean >= 6 && halfway >= 8,
+        "{clean} clean, {halfway} half way"
+    );
 }
 
 #[test]
@@ -177,7 +196,11 @@ fn resume_itself_can_be_interrupted() {
     stopped(&host, "restore.file", &["restore", "-y"]).ends(130);
     for at in ["restore.staged", "restore.file"] {
         let ended = stopped(&host, at, &["resume", "-y"]).ends(130);
-        assert!(ended.err.contains("cairn resume (or: cairn abort)"), "{}", ended.err);
+        assert!(
+            ended.err.contains("cairn resume (or: cairn abort)"),
+            "{}",
+            ended.err
+        );
         host.run(&["status"]).ends(22);
     }
     host.ok(&["abort", "-y"]);
@@ -191,13 +214,17 @@ fn a_prune_that_stops_goes_on_the_next_time() {
     };
     for at in fault::PRUNE {
         for n in 1..4 {
-            host.machine.write("var/lib/app/data", format!("{at} {n}\n"));
+            host.machine
+                .write("var/lib/app/data", format!("{at} {n}\n"));
             host.ok(&["create", "-r", "one of many"]);
         }
         let ended = stopped(&host, at, &["prune", "--keep-last", "1", "-y"]);
         if ended.code != 0 {
             let err = ended.ends(130).err;
-            assert!(err.contains("interrupted; what was removed stays so"), "{at}: {err}");
+            assert!(
+                err.contains("interrupted; what was removed stays so"),
+                "{at}: {err}"
+            );
             assert!(err.contains("try: cairn prune"), "{at}: {err}");
         }
         host.ok(&["prune", "--keep-last", "1", "-y"]);
@@ -223,15 +250,21 @@ fn a_terminal_shows_a_bar_and_ctrl_c_stops_the_capture() {
     command.env("CAIRN_TELL_AFTER", "50").env_remove("NO_COLOR");
     let mut terminal = Terminal::run(&command, 24, 100);
     let bar = terminal.wait_for("a bar", |screen| {
-        screen.contains("capturing state app [") || screen.contains("512.00 MiB")
+        screen.contains("capturing state app [") && screen.contains("512.00 MiB")
     });
     assert!(bar.contains("capturing state app"), "{bar}");
     assert!(bar.contains("left"), "{bar}");
     terminal.send("\x03");
     let ended = terminal.ends(130);
     let screen = ended.screen;
-    assert!(screen.contains("stopping at a safe place; Ctrl-C again ends it at once"), "{screen}");
-    assert!(screen.contains("cairn: interrupted; nothing was changed"), "{screen}");
+    assert!(
+        screen.contains("stopping at a safe place; Ctrl-C again ends it at once"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("cairn: interrupted; nothing was changed"),
+        "{screen}"
+    );
     assert!(!screen.contains("capturing"), "the bar stays:\n{screen}");
     assert_eq!(host.state_of("app.service"), "active");
     assert_eq!(left_over(&host), [""; 0]);
@@ -245,7 +278,11 @@ fn elsewhere_lines_are_written_and_none_when_nobody_wants_them() {
     large(&host);
     let run = |args: &[&str]| -> Run {
         let mut command = host.command(args);
-        command.env("CAIRN_TELL_AFTER", "20").output().unwrap().into()
+        command
+            .env("CAIRN_TELL_AFTER", "20")
+            .output()
+            .unwrap()
+            .into()
     };
     for quiet in ["-q", "--json"] {
         let ended = run(&[quiet, "create"]).ends(0);
@@ -255,11 +292,20 @@ fn elsewhere_lines_are_written_and_none_when_nobody_wants_them() {
     large(&host);
     let ended = run(&["create"]).ends(0);
     assert!(ended.err.contains("capturing state app: "), "{}", ended.err);
-    assert!(!ended.err.contains('\r') && !ended.err.contains('\x1b'), "{:?}", ended.err);
+    assert!(
+        !ended.err.contains('\r') && !ended.err.contains('\x1b'),
+        "{:?}",
+        ended.err
+    );
     fs::write(host.app().join("large"), "gone").unwrap();
     let told = run(&["restore", "-y"]).ends(0);
     assert!(told.err.contains("restoring: "), "{}", told.err);
-    assert!(run(&["verify", "--read-data"]).ends(0).err.contains("reading the vault"));
+    assert!(
+        run(&["verify", "--read-data"])
+            .ends(0)
+            .err
+            .contains("reading the vault")
+    );
 }
 
 /// Waits until a file is there.
@@ -288,7 +334,8 @@ fn what_is_run_is_not_hurt_and_the_second_ctrl_c_ends_at_once() {
         "units": ["app.service"],
         "after": ["sh", "-c", script],
     } } });
-    host.machine.write("etc/cairn/policy.json", policy.to_string());
+    host.machine
+        .write("etc/cairn/policy.json", policy.to_string());
     let mut terminal = Terminal::run(&host.command(&["create"]), 24, 100);
     wait_for(&begun);
     terminal.send("\x03");
@@ -327,7 +374,8 @@ fn a_command_before_is_ended_and_sigterm_does_the_same() {
         "before": ["sh", "-c", script],
         "after": ["touch", after.to_str().unwrap()],
     } } });
-    host.machine.write("etc/cairn/policy.json", policy.to_string());
+    host.machine
+        .write("etc/cairn/policy.json", policy.to_string());
     let mut command = host.command(&["create"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
@@ -335,7 +383,13 @@ fn a_command_before_is_ended_and_sigterm_does_the_same() {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     let ended = Run::from(child.wait_with_output().unwrap()).ends(130);
-    assert!(ended.err.contains("cairn: interrupted; nothing was changed"), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .contains("cairn: interrupted; nothing was changed"),
+        "{}",
+        ended.err
+    );
     assert!(after.exists());
     assert_eq!(left_over(&host), [""; 0]);
 }

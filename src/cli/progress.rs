@@ -25,8 +25,9 @@ const FRAME: Duration = Duration::from_millis(100);
 /// How often a line is written.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// Bytes are known to be so many.
-const BAR: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {eta} left";
+/// Bytes are known to be so many. It does not fill the line: a terminal writes
+/// `^C` behind it.
+const BAR: &str = "{msg} [{bar:24}] {bytes}/{total_bytes} {eta} left";
 /// Nobody knows how many there are.
 const SPINNER: &str = "{spinner} {msg} {bytes} in {elapsed}";
 /// There are none to count.

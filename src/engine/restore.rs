@@ -199,7 +199,9 @@ fn plan_named(
         _ => Vec::new(),
     };
     if look != Look::Alone {
-        let found = versions::mismatches(engine, stores.as_ref(), &goal, scope, &roots)?;
+        let stores = stores.as_ref();
+        let moves = system.as_ref().is_some_and(|system| !system.is_empty());
+        let found = versions::mismatches(engine, stores, &goal, moves, scope, &roots)?;
         if let Some(what) = found
             .refused
             .into_iter()

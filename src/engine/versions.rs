@@ -120,20 +120,25 @@ impl Mismatches {
 }
 
 /// Finds what a restore of this goal would leave to a program of another
-/// version: state without its system, or a system without its state.
+/// version: state without its system, or a system without its state. `moves`
+/// says whether the system changes at all.
 pub(super) fn mismatches(
     engine: &Engine<'_>,
     stores: Option<&Stores>,
     goal: &Goal,
+    moves: bool,
     scope: &Scope,
     roots: &[RootPlan],
 ) -> Result<Mismatches, EngineError> {
     let mut found = Mismatches::default();
     let running = pointers::current(engine.layout);
     let system = goal.system();
-    let target = system.run_target().filter(|_| scope.generation);
-    let moves = target.is_some() && target != running.as_ref();
-    if !moves && let (Some(point), Some(stores)) = (goal.point(), stores) {
+    let target = system
+        .run_target()
+        .filter(|target| moves && Some(*target) != running.as_ref());
+    if target.is_none()
+        && let (Some(point), Some(stores)) = (goal.point(), stores)
+    {
         // The program stays, and so it does where the point was taken of the
         // same system.
         if running.is_none() || point.system.current != running {
@@ -144,7 +149,7 @@ pub(super) fn mismatches(
         }
         said_by_files(engine, stores, roots, &mut found)?;
     }
-    if let Some(target) = target.filter(|_| moves) {
+    if let Some(target) = target {
         left_behind(engine, goal, target, scope, &mut found)?;
     }
     Ok(found)

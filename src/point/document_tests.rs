@@ -38,6 +38,10 @@ fn sample() -> Point {
             ..Config::default()
         }),
         state: BTreeMap::new(),
+        markers: vec![Marker {
+            path: "/var/lib/postgresql/16/PG_VERSION".into(),
+            says: "16".to_owned(),
+        }],
         pins: vec![],
         known_good: false,
         completeness: Completeness::Complete,

@@ -298,7 +298,10 @@ mod tests {
     impl Zfs {
         fn at(&self, name: &str) -> PathBuf {
             let (dataset, snapshot) = name.split_once('@').unwrap();
-            self.pools.join(dataset).join(".zfs/snapshot").join(snapshot)
+            self.pools
+                .join(dataset)
+                .join(".zfs/snapshot")
+                .join(snapshot)
         }
     }
 
@@ -362,7 +365,11 @@ mod tests {
             fs::write(dataset.join("data/deep/file"), "then").unwrap();
         }
         let mounts = [mount(&a, "tank/a"), mount(&b, "tank/b")];
-        let paths = [a.join("data/deep"), b.join("data"), a.join("data/deep/file")];
+        let paths = [
+            a.join("data/deep"),
+            b.join("data"),
+            a.join("data/deep/file"),
+        ];
         let layout = Layout::new("/", dir.path().join("state"));
         let plan = plan_on(&mounts, &layout, &paths, &[], id(), 0).unwrap();
         assert_eq!(plan.kind(), "zfs");
@@ -393,7 +400,10 @@ mod tests {
         let layout = Layout::new("/", "/state");
         let plan = |mounts: &[Mount]| plan_on(mounts, &layout, &[top.join("data")], &[], id(), 0);
         let refused = plan(&mounts).unwrap_err();
-        assert!(matches!(refused, NoSnapshot::Unreachable { .. }), "{refused}");
+        assert!(
+            matches!(refused, NoSnapshot::Unreachable { .. }),
+            "{refused}"
+        );
         mounts[0].kind = "ext4".to_owned();
         let refused = plan(&mounts).unwrap_err();
         assert!(matches!(refused, NoSnapshot::Elsewhere { .. }), "{refused}");

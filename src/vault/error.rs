@@ -150,11 +150,8 @@ pub enum VaultError {
 
     /// Somebody who watches asked for it. Nothing that was stored before has
     /// changed.
-    #[error("could not {operation}: interrupted")]
-    Stopped {
-        /// What was under way.
-        operation: &'static str,
-    },
+    #[error("interrupted")]
+    Stopped,
 
     /// The writer that content was read into failed.
     #[error("could not write out {}: {source}", Show(path))]
@@ -190,7 +187,7 @@ impl VaultError {
     /// It was stopped on request.
     #[must_use]
     pub const fn is_stopped(&self) -> bool {
-        matches!(self, Self::Stopped { .. })
+        matches!(self, Self::Stopped)
     }
 
     /// The key is the problem (exit code 12 of the program).

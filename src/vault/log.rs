@@ -67,8 +67,7 @@ impl CaptureLog {
     /// Whether the capture has failed, or is to stop, which fails it.
     pub(crate) fn failed(&self) -> bool {
         if self.watch.stops() {
-            let operation = "capture";
-            self.fail(VaultError::Stopped { operation });
+            self.fail(VaultError::Stopped);
         }
         self.lock().failure.is_some()
     }

@@ -70,7 +70,7 @@ impl Repo {
         };
         let mut total = 0;
         for chunk in content {
-            self.check_stop(READ)?;
+            self.check_stop()?;
             let data = self.chunk(&entry.path, chunk)?;
             total += data.len() as u64;
             let output = |source| VaultError::Output {

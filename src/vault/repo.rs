@@ -71,9 +71,9 @@ impl Repo {
     }
 
     /// Stops here when that was asked for.
-    pub(crate) fn check_stop(&self, operation: &'static str) -> Result<(), VaultError> {
+    pub(crate) fn check_stop(&self) -> Result<(), VaultError> {
         if self.watch.stops() {
-            return Err(VaultError::Stopped { operation });
+            return Err(VaultError::Stopped);
         }
         Ok(())
     }

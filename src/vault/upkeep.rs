@@ -58,13 +58,13 @@ impl Repo {
         // Nobody else is here, so nothing needs to stay for a reader's sake.
         options.instant_delete = true;
         options.max_repack = LimitOption::Unlimited;
-        let plan = self
-            .call(PRUNE, &view, || repo.prune_plan(&options))
-            .map_err(|error| self.index_error(PRUNE, error))?;
-        let pruned = self.call_writing(PRUNE, &view, || repo.prune(&options, plan));
+        let plan = self.call(PRUNE, &view, || repo.prune_plan(&options));
+        let pruned = plan
+            .map_err(|error| self.index_error(PRUNE, error))
+            .and_then(|plan| self.call_writing(PRUNE, &view, || repo.prune(&options, plan)));
         self.drop_reader();
         if pruned.is_err() {
-            self.check_stop(PRUNE)?;
+            self.check_stop()?;
         }
         pruned?;
 
@@ -121,10 +121,10 @@ impl Repo {
 
         let all = trees.iter().map(|(_, tree)| *tree).collect();
         let mut found = self.rustic_check(&hidden, all, read_data);
-        self.check_stop(CHECK)?;
+        self.check_stop()?;
         if found.fatal.is_some() {
             found = self.check_apart(&hidden, trees, read_data, &mut report);
-            self.check_stop(CHECK)?;
+            self.check_stop()?;
         }
         report.problems.extend(found.fatal.take());
         report.add(found);

@@ -32,7 +32,14 @@ impl Btrfs {
         let top = btrfs.image.path().join("top");
         fs::create_dir(&top).unwrap();
         let mut mount = Command::new("mount");
-        if !mount.args(["-o", "loop"]).arg(&image).arg(&top).status().unwrap().success() {
+        if !mount
+            .args(["-o", "loop"])
+            .arg(&image)
+            .arg(&top)
+            .status()
+            .unwrap()
+            .success()
+        {
             skip("no btrfs can be mounted here");
             return None;
         }
@@ -50,23 +57,37 @@ impl Btrfs {
 
     /// Makes a subvolume.
     pub fn subvolume(&self, path: &Path) {
-        succeed(Command::new("btrfs").args(["-q", "subvolume", "create"]).arg(path));
+        succeed(
+            Command::new("btrfs")
+                .args(["-q", "subvolume", "create"])
+                .arg(path),
+        );
     }
 
     /// Mounts a subvolume at a folder.
     pub fn mount(&mut self, subvolume: &str, at: &Path) {
         let source = succeed(
-            Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(self.top()),
+            Command::new("findmnt")
+                .args(["-n", "-o", "SOURCE"])
+                .arg(self.top()),
         );
         let option = format!("subvol={subvolume}");
         let mut mount = Command::new("mount");
-        succeed(mount.args(["-t", "btrfs", "-o", &option, source.trim()]).arg(at));
+        succeed(
+            mount
+                .args(["-t", "btrfs", "-o", &option, source.trim()])
+                .arg(at),
+        );
         self.mounted.push(at.to_owned());
     }
 
     /// How many subvolumes there are.
     pub fn subvolumes(&self) -> usize {
-        let listed = succeed(Command::new("btrfs").args(["subvolume", "list"]).arg(self.top()));
+        let listed = succeed(
+            Command::new("btrfs")
+                .args(["subvolume", "list"])
+                .arg(self.top()),
+        );
         listed.lines().count()
     }
 }
