@@ -120,15 +120,44 @@ fn system(engine: &Engine<'_>, from: &End, to: &End) -> Result<Option<SystemDiff
 }
 
 /// One end's configuration: the listing, and how to read a file of it.
-struct Files<'a> {
+pub(super) struct Files<'a> {
     engine: &'a Engine<'a>,
     vault: &'a dyn Vault,
-    tree: Tree,
-    entries: Option<BTreeMap<PathBuf, Entry>>,
+    /// Relative to `/`.
+    pub(super) tree: Tree,
+    /// What is stored of it; absent of the machine as it is.
+    pub(super) entries: Option<BTreeMap<PathBuf, Entry>>,
 }
 
 impl Files<'_> {
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    /// The part of it that `keep` wants.
+    pub(super) fn only(&self, keep: impl Fn(&Path) -> bool) -> Result<Self, EngineError> {
+        let nodes = self.tree.nodes().filter(|node| keep(&node.path));
+        let nodes = nodes.map(|n| (n.path.clone(), n.clone())).collect();
+        Ok(Self {
+            tree: apply::rooted(nodes)?,
+            entries: self.entries.clone(),
+            ..*self
+        })
+    }
+
+    /// It and another part, of other paths.
+    pub(super) fn and(mut self, other: Self) -> Result<Self, EngineError> {
+        let nodes = self.tree.nodes().chain(other.tree.nodes());
+        let nodes = nodes.map(|n| (n.path.clone(), n.clone())).collect();
+        self.tree = apply::rooted(nodes)?;
+        let mut entries = self.entries.take().unwrap_or_default();
+        for (path, entry) in other.entries.unwrap_or_default() {
+            if other.tree.get(&path).is_some() {
+                entries.insert(path, entry);
+            }
+        }
+        self.entries = Some(entries);
+        Ok(self)
+    }
+
+    /// The content of a file.
+    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
         if !self
             .tree
             .get(path)
@@ -163,7 +192,8 @@ fn roots_of(end: &End) -> Vec<&Path> {
     }
 }
 
-fn files<'a>(
+/// The files of one end, below these roots.
+pub(super) fn files<'a>(
     engine: &'a Engine<'a>,
     stored: &'a VaultDir,
     end: &End,

@@ -108,6 +108,24 @@ pub enum EngineError {
         /// The path.
         path: PathBuf,
     },
+    /// Both sides of a merge changed the same things.
+    #[error(
+        "the merge of {point} has conflicts in {}: {}",
+        if paths.len() == 1 { "one file".to_owned() } else { format!("{} files", paths.len()) },
+        paths.join(", ")
+    )]
+    Conflicts {
+        /// Short id.
+        point: String,
+        /// Where.
+        paths: Vec<String>,
+    },
+    /// Nothing to merge against.
+    #[error("no restore point before {point} holds the configuration, so there is no base")]
+    NoBase {
+        /// Short id.
+        point: String,
+    },
     /// The toplevel is gone.
     #[error("the system of restore point {point} is gone from the store: {}", toplevel.to_absolute_path())]
     ToplevelGone {
@@ -165,6 +183,12 @@ pub enum EngineError {
     Thread,
 }
 
+impl From<crate::plan::tree_diff::TreeError> for EngineError {
+    fn from(error: crate::plan::tree_diff::TreeError) -> Self {
+        Self::NoWay(error.to_string())
+    }
+}
+
 impl EngineError {
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
@@ -207,6 +231,10 @@ impl EngineError {
             | Self::NoSuchSet { point, .. } => {
                 format!("cairn show {point}")
             }
+            Self::Conflicts { point, .. } => format!(
+                "cairn restore {point} --merge --allow-conflicts (or name the paths to merge)"
+            ),
+            Self::NoBase { point } => format!("cairn restore {point} --merge --merge-base ID"),
             Self::UnknownSet(_) => "cairn create -n".into(),
             Self::NoStateVault => "cairn verify".into(),
             Self::NoRoom { .. } => "cairn prune".into(),

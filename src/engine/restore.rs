@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::apply::{self, Part, RootPlan};
 use super::create::{self, AskState, Created, Request};
 use super::state::{self, Source};
-use super::{Engine, EngineError, Stores, markers, put, quiet};
+use super::{Engine, EngineError, Stores, markers, merge, put, quiet};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
@@ -81,6 +81,8 @@ pub struct Plan {
     pub units: Vec<String>,
     /// Worth knowing before saying yes.
     pub warnings: Vec<String>,
+    /// Set when the point is merged into what is there.
+    pub merge: Option<Box<merge::Merge>>,
 }
 
 impl Plan {
@@ -112,6 +114,8 @@ pub struct Restored {
     /// The exit code of `switch-to-configuration`, when the switch went on but
     /// not all of it worked (2 or 4).
     pub switch_code: Option<i32>,
+    /// Files that a merge left with conflicts.
+    pub conflicts: usize,
     /// Worth knowing.
     pub warnings: Vec<String>,
 }
@@ -154,6 +158,9 @@ fn plan_named(
     must_exist: bool,
 ) -> Result<Plan, EngineError> {
     let mut warnings = Vec::new();
+    if let Some(point) = goal.point().filter(|p| engine.is_foreign(p)) {
+        warnings.push(foreign_warning(point));
+    }
     let system = if scope.generation {
         Some(system_plan(engine, &goal, scope, &mut warnings)?)
     } else {
@@ -193,7 +200,16 @@ fn plan_named(
         roots,
         units,
         warnings,
+        merge: None,
     })
+}
+
+/// Said before a point of another machine comes back.
+pub(super) fn foreign_warning(point: &Point) -> String {
+    format!(
+        "the point was taken on {}, not on this machine",
+        point.host.escape_default()
+    )
 }
 
 /// Whether anything of a state set changes.
@@ -281,7 +297,11 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     let lock = engine.lock_to_change()?;
     let undo = undo_point(engine, &lock, &plan, verb)?;
     fault::point("restore.undo-point");
-    let (plan, mut entry) = match begin(engine, plan, verb, &undo) {
+    let begun = merge::settle(engine, plan, &undo).and_then(|(plan, conflicts)| {
+        let (plan, entry) = begin(engine, plan, verb, &undo)?;
+        Ok((plan, entry, conflicts))
+    });
+    let (plan, mut entry, conflicts) = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Nothing has begun: the units need not wait for its end.
@@ -315,6 +335,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     let mut restored = finish(engine, &stores, plan, undo, &entry, changed).map_err(halfway)?;
     entry.state = State::Done;
     journal::store(engine.layout, &entry).map_err(|e| halfway(e.into()))?;
+    restored.conflicts = conflicts;
     restored.warnings.append(&mut troubles);
     Ok(restored)
 }
@@ -515,6 +536,7 @@ fn finish(
         moved: plan.system.is_some_and(|s| s.profile != ProfileMove::Stay),
         activated: activated.any,
         switch_code: activated.code,
+        conflicts: 0,
         warnings: plan.warnings,
     })
 }

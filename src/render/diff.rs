@@ -117,17 +117,28 @@ pub fn file_text(diff: &FileDiff, style: &Style) -> Vec<u8> {
             b if b.starts_with(b"-") => "31",
             _ => "",
         };
-        // The file's own control characters must not reach the terminal.
-        let body = printable(std::path::Path::new(std::ffi::OsStr::from_bytes(body)));
-        let body = body.replace("\\t", "\t");
+        let body = plain_line(body, style);
         match code {
-            _ if !style.colour => out.extend(body.bytes()),
-            "" => out.extend(body.bytes()),
-            code => out.extend(format!("\x1b[{code}m{body}\x1b[0m").bytes()),
+            code if style.colour && !code.is_empty() => {
+                out.extend(format!("\x1b[{code}m").bytes());
+                out.extend(body);
+                out.extend(b"\x1b[0m");
+            }
+            _ => out.extend(body),
         }
         out.extend(end.bytes());
     }
     out
+}
+
+/// A line of a file. Its own control characters must not reach a terminal;
+/// elsewhere its bytes stay what they are.
+pub(super) fn plain_line(line: &[u8], style: &Style) -> Vec<u8> {
+    if !style.colour && style.width.is_none() {
+        return line.to_vec();
+    }
+    let text = printable(std::path::Path::new(std::ffi::OsStr::from_bytes(line)));
+    text.replace("\\t", "\t").into_bytes()
 }
 
 fn system(diff: &SystemDiff, style: &Style) -> String {

@@ -2,7 +2,7 @@
 //!
 //! A debug build dies by SIGKILL at the point named in `CAIRN_FAULT`
 //! (`name`, or `name:N` for the N-th time it is passed); a release build has
-//! none of this. Tests walk [`CREATE`], [`PRUNE`] and [`RESTORE`], so a new
+//! none of this. Tests walk these lists, so a new
 //! point is covered by being listed.
 
 /// Points passed by `create`, in order.
@@ -46,6 +46,20 @@ pub const RESTORE: &[&str] = &[
     "restore.verified",
 ];
 
+/// Points passed by a merge between its undo point and its journal, in order.
+pub const MERGE: &[&str] = &["merge.begun", "merge.composed", "merge.documented"];
+
+/// Points passed by `import`, in order.
+pub const IMPORT: &[&str] = &[
+    "import.begun",
+    "import.copied",
+    "import.pinned",
+    "import.documented",
+];
+
+/// Points passed by `restore --to`, in order.
+pub const TAKEOUT: &[&str] = &["takeout.begun", "takeout.written", "takeout.placed"];
+
 /// Dies here if a test asked for it.
 pub fn point(name: &str) {
     #[cfg(debug_assertions)]
@@ -72,9 +86,16 @@ mod imp {
 
     pub(super) fn point(name: &str) {
         debug_assert!(
-            [super::CREATE, super::PRUNE, super::RESTORE]
-                .iter()
-                .any(|l| l.contains(&name)),
+            [
+                super::CREATE,
+                super::PRUNE,
+                super::RESTORE,
+                super::MERGE,
+                super::IMPORT,
+                super::TAKEOUT
+            ]
+            .iter()
+            .any(|l| l.contains(&name)),
             "fault point {name} is not listed"
         );
         let Ok(wanted) = std::env::var("CAIRN_FAULT") else {

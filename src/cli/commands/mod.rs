@@ -7,11 +7,13 @@ mod health;
 mod history;
 mod hook;
 mod keep;
+mod merge;
 mod pick;
 mod points;
 mod policy;
 mod restore;
 mod shell;
+mod takeout;
 
 use super::Exit;
 use super::args::{Cli, Command};
@@ -42,6 +44,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Unpin(args) => points::mark(s, args, crate::engine::marks::Say::Unpin),
         Command::Diff(args) => compare::diff(s, &args),
         Command::Restore(args) => restore::restore(s, args),
+        Command::Export(_) | Command::Import(_) => Ok(Exit::Ok),
         Command::Undo(args) => restore::undo(s, &args),
         Command::Rollback(args) => restore::rollback(s, &args),
         Command::Resume => restore::end(s, crate::engine::undo::Way::Resume),
