@@ -105,7 +105,7 @@ fn conflicts_change_nothing_until_they_are_allowed() {
         "||||||| base",
         "conflict /etc/nixos/gone.nix: changed now, but removed at the point",
     ] {
-        assert!(refused.out.contains(part), "{part}: {}", refused.out);
+        assert!(refused.err.contains(part), "{part}: {}", refused.err);
     }
     refused.fails(
         1,
@@ -117,7 +117,8 @@ fn conflicts_change_nothing_until_they_are_allowed() {
     let told = machine
         .cairn(&["restore", &theirs, "--merge", "-n", "--json"])
         .ends(1);
-    let conflicts = told.json()["plan"]["merge"]["conflicts"].clone();
+    let told: serde_json::Value = serde_json::from_str(&told.err).unwrap();
+    let conflicts = told["error"]["conflicts"].clone();
     assert_eq!(conflicts[0]["kinds"][0]["kind"], "deleted-theirs");
     assert_eq!(conflicts[1]["places"][0]["ours"], "  ports = [ 8080 ];\n");
     assert_eq!(conflicts[1]["places"][0]["base"], "  ports = [ 80 ];\n");

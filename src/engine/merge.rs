@@ -17,7 +17,6 @@ use crate::plan::comparison::FileChange;
 use crate::plan::merge::FileConflict;
 use crate::point::PointId;
 use crate::point::document::{self, Completeness, Config, Missing, Point, System, Trigger};
-use crate::point::path::printable;
 use crate::system::journal::Scope;
 use crate::system::{fault, points};
 use crate::vault::ComposeRequest;
@@ -102,7 +101,7 @@ fn refuse(goal: &Goal, conflicts: &[FileConflict]) -> Result<(), EngineError> {
     }
     Err(EngineError::Conflicts {
         point: goal.label(),
-        paths: conflicts.iter().map(|c| printable(&c.path.0)).collect(),
+        found: conflicts.to_vec(),
     })
 }
 

@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod boot;
+pub mod cat;
 pub mod config;
 pub mod create;
 pub mod diff;

@@ -111,7 +111,8 @@ fn going(plan: &RootPlan) -> BTreeSet<&Path> {
     going.map(Action::path).collect()
 }
 
-fn relative(logical: &Path) -> &Path {
+/// A logical path as one below `/`.
+pub(super) fn relative(logical: &Path) -> &Path {
     logical.strip_prefix("/").unwrap_or(logical)
 }
 
@@ -262,7 +263,8 @@ impl Staged<'_> {
     }
 }
 
-fn attributes(entry: &Entry) -> Attributes {
+/// What an entry is to be given.
+pub(super) fn attributes(entry: &Entry) -> Attributes {
     Attributes {
         mode: entry.mode,
         owner: (entry.uid, entry.gid),

@@ -56,6 +56,53 @@ pub fn diff(diff: &Diff, style: &Style) -> Vec<u8> {
     out
 }
 
+/// A comparison in a few lines: each changed file with the lines that came and
+/// went, and how much else differs.
+pub fn stat(diff: &Diff, style: &Style) -> String {
+    let (from, to) = &diff.labels;
+    let mut out = format!("{} → {}\n", style.cyan(from), style.cyan(to));
+    if diff.is_empty() {
+        out.push_str("nothing differs\n");
+        return out;
+    }
+    if let Some(part) = diff.system.as_ref().filter(|s| s.from != s.to) {
+        let packages = part.closure.as_ref().map_or_else(String::new, |c| {
+            let changed = c.added.len() + c.removed.len() + c.changed.len();
+            format!(", {}", count(changed, "package"))
+        });
+        let (from, to) = (part.from.name(), part.to.name());
+        out.push_str(&format!("  system {from} → {to}{packages}\n"));
+    }
+    let (mut added, mut removed) = (0, 0);
+    for file in &diff.config {
+        let lines = match file.text.as_ref().map(FileDiff::lines) {
+            Some(Some((plus, minus))) => {
+                (added, removed) = (added + plus, removed + minus);
+                format!(
+                    " {} {}",
+                    style.green(format!("+{plus}")),
+                    style.red(format!("-{minus}"))
+                )
+            }
+            Some(None) => style.dim(" binary"),
+            None => String::new(),
+        };
+        out.push_str(&format!(
+            "  {}{lines}\n",
+            change(&file.path, &file.what, style)
+        ));
+    }
+    for (name, set) in &diff.state {
+        let paths = count(set.changes.len(), "path");
+        out.push_str(&format!("  state {}: {paths}\n", line(name)));
+    }
+    if !diff.config.is_empty() {
+        let files = count(diff.config.len(), "file");
+        out.push_str(&format!("{files} changed, +{added} -{removed}\n"));
+    }
+    out
+}
+
 /// Paths of a state set that are told one by one; the rest is counted.
 const TOLD: usize = 20;
 

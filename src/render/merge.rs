@@ -1,22 +1,20 @@
 //! Conflicts of a merge as text.
 
-use super::Style;
-use super::diff::plain_line;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use crate::plan::merge::FileConflict;
 use crate::point::path::printable;
 
-/// One block for each file: what is wrong with it, and where.
-pub fn conflicts(found: &[FileConflict], style: &Style) -> Vec<u8> {
-    let mut out = Vec::new();
+/// One block for each file: what is wrong with it, and where. The files' own
+/// control characters are escaped.
+pub fn conflicts(found: &[FileConflict]) -> String {
+    let mut out = String::new();
     for conflict in found {
         let kinds: Vec<String> = conflict.kinds.iter().map(ToString::to_string).collect();
-        let head = format!(
-            "{} {}: {}\n",
-            style.red("conflict"),
-            style.bold(printable(&conflict.path.0)),
-            kinds.join("; ")
-        );
-        out.extend(head.bytes());
+        let path = printable(&conflict.path.0);
+        out.push_str(&format!("conflict {path}: {}\n", kinds.join("; ")));
         for place in &conflict.places {
             let parts = [
                 ("<<<<<<< now", &place.ours),
@@ -24,14 +22,14 @@ pub fn conflicts(found: &[FileConflict], style: &Style) -> Vec<u8> {
                 ("=======", &place.theirs),
             ];
             for (marker, text) in parts {
-                out.extend(format!("  {}\n", style.dim(marker)).bytes());
+                out.push_str(&format!("  {marker}\n"));
                 for row in text.split_inclusive(|b| *b == b'\n') {
-                    out.extend(b"  ");
-                    out.extend(plain_line(row.strip_suffix(b"\n").unwrap_or(row), style));
-                    out.push(b'\n');
+                    let row = row.strip_suffix(b"\n").unwrap_or(row);
+                    let row = printable(Path::new(OsStr::from_bytes(row)));
+                    out.push_str(&format!("  {}\n", row.replace("\\t", "\t")));
                 }
             }
-            out.extend(format!("  {}\n", style.dim(">>>>>>> point")).bytes());
+            out.push_str("  >>>>>>> point\n");
         }
     }
     out

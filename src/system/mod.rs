@@ -9,6 +9,7 @@
 pub mod attempts;
 pub mod beneath;
 pub mod clock;
+pub mod container;
 pub mod demo;
 pub mod durable;
 pub mod error;
@@ -30,7 +31,10 @@ pub mod points;
 pub mod policy_file;
 pub mod room;
 pub mod run;
+pub mod scratch;
+pub mod secret;
 pub mod services;
+pub mod sparse;
 pub mod store;
 pub mod switch;
 pub mod switches;

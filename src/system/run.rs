@@ -2,10 +2,12 @@
 //! have been run.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,10 @@ pub struct Call {
     pub show: bool,
     /// Kill it, and all it started, after this long; it prints to nobody then.
     pub limit: Option<Duration>,
+    /// A file it reads as its standard input.
+    pub input: Option<PathBuf>,
+    /// A file, for this user alone, that gets what it prints.
+    pub output: Option<PathBuf>,
 }
 
 impl Call {
@@ -56,6 +62,20 @@ impl Call {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Has it read a file.
+    #[must_use]
+    pub fn input(mut self, file: impl Into<PathBuf>) -> Self {
+        self.input = Some(file.into());
+        self
+    }
+
+    /// Has it write a file.
+    #[must_use]
+    pub fn output(mut self, file: impl Into<PathBuf>) -> Self {
+        self.output = Some(file.into());
         self
     }
 
@@ -181,20 +201,33 @@ impl Runner for Processes {
             program: call.program.clone(),
             source,
         };
+        if let Some(path) = &call.input {
+            command.stdin(File::open(path).map_err(start)?);
+        }
+        if let Some(path) = &call.output {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            let file = options.open(path).map_err(start)?;
+            let ended = command.stdout(file).stderr(Stdio::piped()).spawn();
+            return finish(ended.and_then(Child::wait_with_output).map_err(start)?);
+        }
         if let Some(limit) = call.limit {
             return run_limited(command, limit).map_err(start);
         }
-        let output = command.output().map_err(start)?;
-        let code = output
-            .status
-            .code()
-            .or_else(|| output.status.signal().map(|s| 128 + s));
-        Ok(Ended {
-            code: code.unwrap_or(1),
-            stdout: output.stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        finish(command.output().map_err(start)?)
     }
+}
+
+fn finish(output: Output) -> Result<Ended, RunError> {
+    let code = output
+        .status
+        .code()
+        .or_else(|| output.status.signal().map(|s| 128 + s));
+    Ok(Ended {
+        code: code.unwrap_or(1),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 /// The exit code of a program that was killed for taking too long, as

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, openat, renameat_with};
@@ -47,6 +47,20 @@ impl Scratch {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes a file in it, for this user alone.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(&self, name: &str) -> Result<fs::File, IoError> {
+        let path = self.path.join(name);
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .at("create", &path)
     }
 
     /// Renames something in it to `to`, where nothing is, durably.
@@ -89,7 +103,11 @@ fn sweep(parent: &Path, what: &str) -> Result<(), IoError> {
         let name = entry.at("list", parent)?.file_name();
         let ours = name
             .to_str()
-            .and_then(|n| n.strip_prefix(PREFIX)?.strip_suffix(what)?.strip_suffix('-'))
+            .and_then(|n| {
+                n.strip_prefix(PREFIX)?
+                    .strip_suffix(what)?
+                    .strip_suffix('-')
+            })
             .is_some_and(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
         let path = parent.join(&name);
         // Whoever still works there holds it.

@@ -139,7 +139,8 @@ fn files(s: &Session, selector: &Selector) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn describe(kind: &EntryKind) -> (&'static str, Option<u64>) {
+/// An entry's kind in a word, and the size of a file.
+pub(super) fn describe(kind: &EntryKind) -> (&'static str, Option<u64>) {
     match kind {
         EntryKind::File { size, .. } => ("file", Some(*size)),
         EntryKind::Dir => ("folder", None),

@@ -32,18 +32,10 @@ pub(super) fn merge(
     let Some(found) = &plan.merge else {
         return carry_out(s, plan, "merge");
     };
-    if let Err(refused) = merge::check(&plan) {
-        if s.out.json {
-            s.out.result("plan", plan_json(&plan), |_| Vec::new())?;
-        } else {
-            let text = render::merge::conflicts(&found.conflicts, &s.out.style);
-            std::io::Write::write_all(&mut std::io::stdout(), &text)?;
-        }
-        return Err(refused.into());
-    }
-    if !s.out.json && !s.out.quiet && !found.conflicts.is_empty() {
-        let text = render::merge::conflicts(&found.conflicts, &s.out.style);
-        std::io::Write::write_all(&mut std::io::stdout(), &text)?;
+    merge::check(&plan)?;
+    if !found.conflicts.is_empty() {
+        s.out
+            .say(render::merge::conflicts(&found.conflicts).trim_end())?;
     }
     if plan.is_empty() && !found.conflicts.is_empty() {
         // What cannot be written into a text stays as it is now.
@@ -64,7 +56,8 @@ pub(super) fn as_json(merge: &Merge) -> Value {
     })
 }
 
-fn conflict(found: &FileConflict) -> Value {
+/// One file's conflicts, for programs.
+pub(in crate::cli) fn conflict(found: &FileConflict) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let places: Vec<Value> = found
         .places

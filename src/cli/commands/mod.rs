@@ -1,13 +1,15 @@
 //! The verbs, one function each: options in, engine, result out.
 
+mod cat;
 mod compare;
 mod config;
+mod exchange;
 mod generations;
 mod health;
 mod history;
 mod hook;
 mod keep;
-mod merge;
+pub(super) mod merge;
 mod pick;
 mod points;
 mod policy;
@@ -44,7 +46,8 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Unpin(args) => points::mark(s, args, crate::engine::marks::Say::Unpin),
         Command::Diff(args) => compare::diff(s, &args),
         Command::Restore(args) => restore::restore(s, args),
-        Command::Export(_) | Command::Import(_) => Ok(Exit::Ok),
+        Command::Export(args) => exchange::export(s, &args),
+        Command::Import(args) => exchange::import(s, &args),
         Command::Undo(args) => restore::undo(s, &args),
         Command::Rollback(args) => restore::rollback(s, &args),
         Command::Resume => restore::end(s, crate::engine::undo::Way::Resume),
