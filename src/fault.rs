@@ -84,6 +84,20 @@ pub const END: &[&str] = &[
     "end.ended",
 ];
 
+/// Points passed by a merge between its undo point and its journal, in order.
+pub const MERGE: &[&str] = &["merge.begun", "merge.composed", "merge.documented"];
+
+/// Points passed by `import`, in order.
+pub const IMPORT: &[&str] = &[
+    "import.begun",
+    "import.copied",
+    "import.pinned",
+    "import.documented",
+];
+
+/// Points passed by `restore --to`, in order.
+pub const TAKEOUT: &[&str] = &["takeout.begun", "takeout.written", "takeout.placed"];
+
 /// Files of the vault and the state directory, wherever they are touched.
 pub const FILES: &[&str] = &["vault.read", "vault.list", "vault.write", "state.write"];
 
@@ -216,6 +230,9 @@ mod imp {
             super::RESTORE,
             super::CONVERGE,
             super::END,
+            super::MERGE,
+            super::IMPORT,
+            super::TAKEOUT,
             super::FILES,
         ];
         debug_assert!(

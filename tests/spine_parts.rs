@@ -197,7 +197,7 @@ fn a_captured_file_is_printed_byte_for_byte() {
         .unwrap();
     assert_eq!(output.stdout, odd);
     let show = format!("cairn show {}", short(&id));
-    for path in ["/etc/nixos/none", "/etc/nixos", "/etc/hostname"] {
+    for path in ["/etc/nixos/none", "/etc/nixos/odd.bin/x", "/etc/hostname"] {
         machine.cairn(&["show", "latest", "--cat", path]).fails(
             1,
             "is not in restore point",

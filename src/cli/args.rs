@@ -84,6 +84,10 @@ pub enum Command {
     Diff(Diff),
     /// Bring a restore point back, whole or in part
     Restore(Restore),
+    /// Write one restore point into one file
+    Export(Export),
+    /// Take a restore point in from such a file
+    Import(Import),
     /// Reverse the last restore
     Undo(Undo),
     /// Bring back only the system of a restore point
@@ -187,7 +191,7 @@ pub struct Show {
     /// The point
     #[arg(default_value = "latest")]
     pub point: Selector,
-    /// Print this captured file
+    /// Print this captured file, or what is in this folder
     #[arg(long, value_name = "PATH")]
     pub cat: Option<PathBuf>,
 }
@@ -200,6 +204,12 @@ pub struct Diff {
     pub from: String,
     /// The newer side [default: the machine as it is]
     pub to: Option<Selector>,
+    /// Only these files or folders
+    #[arg(last = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Count lines instead of showing them
+    #[arg(long)]
+    pub stat: bool,
 }
 
 /// `restore`
@@ -222,6 +232,18 @@ pub struct Restore {
     /// Leave files alone that were added since
     #[arg(long)]
     pub keep_added: bool,
+    /// Bring copies out to DIR, which is empty or not there, and change nothing else
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["merge", "keep_added", "boot", "test"])]
+    pub to: Option<PathBuf>,
+    /// Put the configuration's changes since the point before on top of what is there now
+    #[arg(long, conflicts_with_all = ["state", "boot", "test"])]
+    pub merge: bool,
+    /// Merge the changes since this point instead
+    #[arg(long, value_name = "ID", requires = "merge")]
+    pub merge_base: Option<Selector>,
+    /// Write conflicts into the files, between markers
+    #[arg(long, requires = "merge")]
+    pub allow_conflicts: bool,
     /// How the system is activated
     #[command(flatten)]
     pub activation: ActivationArgs,
@@ -247,6 +269,36 @@ pub enum Part {
     Config,
     /// The state sets
     State,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The point
+    pub point: Selector,
+    /// The file to make; - is standard output
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// The system too, with all it needs
+    #[arg(long)]
+    pub closure: bool,
+    /// Encrypt it with the password in FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file; - is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// The system in it too, into the store: only from somebody you trust
+    #[arg(long)]
+    pub closure: bool,
+    /// The password it was encrypted with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub password_file: Option<PathBuf>,
 }
 
 /// `undo`

@@ -5,10 +5,11 @@ use std::io;
 
 use serde_json::json;
 
-use super::Exit;
 use super::out::{VERSION, complain};
+use super::{Exit, commands};
 use crate::engine::EngineError;
 use crate::engine::policy::PolicyFileError;
+use crate::plan::merge::FileConflict;
 use crate::point::policy::BadPolicy;
 use crate::point::selector::{SelectError, Selector};
 use crate::render::style::{count, line};
@@ -64,6 +65,7 @@ impl Failure {
             Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
             Self::Engine(EngineError::Vault(e)) if e.is_key() => Exit::VaultKey,
             Self::Engine(e) if e.is_stopped() => Exit::Interrupted,
+            Self::Engine(EngineError::WrongPassword(_)) => Exit::VaultKey,
             Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
                 Exit::NeedsResume
             }
@@ -110,6 +112,14 @@ impl Failure {
         }
     }
 
+    /// What both sides of a merge changed.
+    fn conflicts(&self) -> &[FileConflict] {
+        match self {
+            Self::Engine(EngineError::Conflicts { found, .. }) => found,
+            _ => &[],
+        }
+    }
+
     /// Tells it and gives the exit code.
     pub(super) fn report(&self, json: bool) -> Exit {
         // A reader that went away has seen enough.
@@ -130,6 +140,10 @@ impl Failure {
             if let Some(bad) = self.faults() {
                 told["error"]["faults"] = json!(bad.faults);
             }
+            if !self.conflicts().is_empty() {
+                let found = self.conflicts().iter();
+                told["error"]["conflicts"] = found.map(commands::merge::conflict).collect();
+            }
             complain(told);
         } else {
             let mut message = self.to_string();
@@ -141,6 +155,9 @@ impl Failure {
             complain(format!("cairn: {}; {}", line(&message), self.untouched()));
             for fault in many.iter().flat_map(|bad| &bad.faults) {
                 complain(format!("  {fault}"));
+            }
+            for block in crate::render::merge::conflicts(self.conflicts()).lines() {
+                complain(format!("  {block}"));
             }
             complain(format!("  try: {}", self.next()));
         }

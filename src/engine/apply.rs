@@ -52,6 +52,22 @@ pub struct RootPlan {
 }
 
 impl RootPlan {
+    /// One to look at: what would change, without the steps.
+    pub(super) fn shown(
+        root: &ConfigRoot,
+        changes: Vec<Change>,
+        entries: BTreeMap<PathBuf, Entry>,
+    ) -> Option<Self> {
+        Some(Self {
+            part: Part::Config,
+            root: root.clone(),
+            base: root.path.0.parent()?.to_owned(),
+            changes,
+            actions: Actions::default(),
+            entries,
+        })
+    }
+
     /// Logical paths that will change.
     pub fn changed_paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
         self.changes.iter().map(|c| self.base.join(&c.path))

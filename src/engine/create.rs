@@ -315,6 +315,7 @@ fn take(
         pins,
         known_good,
         completeness: Completeness::from_missing(missing),
+        imported: None,
     };
     // The pin comes first: a prune that sees the point must see that too.
     let mut marks = Marks::default();
@@ -482,13 +483,18 @@ fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool,
     }
     Ok(points::marked_points(engine.layout)?
         .iter()
+        .filter(|(point, _)| !engine.is_foreign(point))
         .any(|(point, marks)| marks.is_good() && point.system.current.as_ref() == Some(current)))
 }
 
 /// Makes good what is owed for a point that a dead process was taking, and
 /// removes everything of it when it has no document; gives what could not be
 /// made good.
-fn discard(engine: &Engine<'_>, vault: &VaultDir, id: PointId) -> Result<Vec<String>, EngineError> {
+pub(super) fn discard(
+    engine: &Engine<'_>,
+    vault: &VaultDir,
+    id: PointId,
+) -> Result<Vec<String>, EngineError> {
     let troubles = quiet::settle(engine, id)?;
     // What could not be settled now is tried again by the next run.
     let settled = points::owed(engine.layout, id)?.snapshots.is_empty();

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Engine, EngineError, apply, config, create, state, state_diff};
+use super::{Engine, EngineError, apply, config, create, state_diff};
 use crate::nix::closure;
 use crate::nix::store_path::StorePath;
 use crate::plan::comparison::{Diff, FileChange, SystemDiff};
 use crate::plan::text_diff::{self, Side};
 use crate::plan::tree_diff::{self, Change, Tree};
 use crate::point::Selector;
-use crate::point::document::{Point, RootKind, StateSet, System};
+use crate::point::document::{Point, RootKind, System};
 use crate::point::tree::Kind;
 use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
 use crate::system::tree::{self, Leave};
 use crate::system::{pointers, store};
-use crate::vault::{Entry, EntryKind, Vault, VaultDir};
+use crate::vault::{Entry, Vault, VaultDir};
 
 /// Unchanged lines shown around each difference.
 const CONTEXT: usize = 3;
@@ -50,17 +50,54 @@ pub fn end(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<End, Engi
     }
 }
 
-/// Compares two ends.
+/// Compares two ends: all of them, or what lies at or below some paths.
 ///
 /// # Errors
-/// When the vault or the files cannot be read.
-pub fn diff(engine: &Engine<'_>, from: &End, to: &End) -> Result<Diff, EngineError> {
+/// When the vault or the files cannot be read; a path that no root is near.
+pub fn diff(
+    engine: &Engine<'_>,
+    from: &End,
+    to: &End,
+    paths: &[PathBuf],
+) -> Result<Diff, EngineError> {
+    if let Some(path) = paths.iter().find(|p| !is_near([from, to], p)) {
+        let point = [from, to].into_iter().find(|e| matches!(e, End::Point(_)));
+        return Err(EngineError::NotInPoint {
+            point: point.map_or_else(String::new, End::label),
+            path: path.clone(),
+            near: None,
+        });
+    }
     let stores = engine.stores()?;
+    let wanted = |path: &Path| paths.is_empty() || paths.iter().any(|p| path.starts_with(p));
+    let mut state = state_diff::changes(engine, &stores, from, to)?;
+    if !paths.is_empty() {
+        for set in state.values_mut() {
+            set.changes.retain(|(path, _)| wanted(&path.0));
+        }
+        state.retain(|_, set| !set.changes.is_empty());
+    }
     Ok(Diff {
         labels: (from.label(), to.label()),
-        system: system(engine, from, to)?,
-        config: config_changes(engine, &stores.vault, from, to)?,
-        state: state_diff::changes(engine, &stores, from, to)?,
+        system: match paths.is_empty() {
+            true => system(engine, from, to)?,
+            false => None,
+        },
+        config: config_changes(engine, &stores.vault, from, to, &wanted)?,
+        state,
+    })
+}
+
+/// Whether a path lies in a root of one of the ends, or above one.
+fn is_near(ends: [&End; 2], path: &Path) -> bool {
+    ends.into_iter().any(|end| match end {
+        End::Now => false,
+        End::Point(point) => {
+            let config = point.config.iter().flat_map(|c| &c.roots);
+            let state = point.state.values().flat_map(|s| &s.roots);
+            let mut roots = config.chain(state).map(|r| r.path.as_path());
+            roots.any(|root| path.starts_with(root) || root.starts_with(path))
+        }
     })
 }
 
@@ -73,7 +110,7 @@ pub fn config_alone(
     from: &End,
     to: &End,
 ) -> Result<Vec<FileChange>, EngineError> {
-    config_changes(engine, &engine.vault()?, from, to)
+    config_changes(engine, &engine.vault()?, from, to, &|_| true)
 }
 
 fn system_of(engine: &Engine<'_>, end: &End) -> Result<System, EngineError> {
@@ -120,15 +157,44 @@ fn system(engine: &Engine<'_>, from: &End, to: &End) -> Result<Option<SystemDiff
 }
 
 /// One end's configuration: the listing, and how to read a file of it.
-struct Files<'a> {
+pub(super) struct Files<'a> {
     engine: &'a Engine<'a>,
     vault: &'a dyn Vault,
-    tree: Tree,
-    entries: Option<BTreeMap<PathBuf, Entry>>,
+    /// Relative to `/`.
+    pub(super) tree: Tree,
+    /// What is stored of it; absent of the machine as it is.
+    pub(super) entries: Option<BTreeMap<PathBuf, Entry>>,
 }
 
 impl Files<'_> {
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
+    /// The part of it that `keep` wants.
+    pub(super) fn only(&self, keep: impl Fn(&Path) -> bool) -> Result<Self, EngineError> {
+        let nodes = self.tree.nodes().filter(|node| keep(&node.path));
+        let nodes = nodes.map(|n| (n.path.clone(), n.clone())).collect();
+        Ok(Self {
+            tree: apply::rooted(nodes)?,
+            entries: self.entries.clone(),
+            ..*self
+        })
+    }
+
+    /// It and another part, of other paths.
+    pub(super) fn and(mut self, other: Self) -> Result<Self, EngineError> {
+        let nodes = self.tree.nodes().chain(other.tree.nodes());
+        let nodes = nodes.map(|n| (n.path.clone(), n.clone())).collect();
+        self.tree = apply::rooted(nodes)?;
+        let mut entries = self.entries.take().unwrap_or_default();
+        for (path, entry) in other.entries.unwrap_or_default() {
+            if other.tree.get(&path).is_some() {
+                entries.insert(path, entry);
+            }
+        }
+        self.entries = Some(entries);
+        Ok(self)
+    }
+
+    /// The content of a file.
+    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, EngineError> {
         if !self
             .tree
             .get(path)
@@ -163,7 +229,8 @@ fn roots_of(end: &End) -> Vec<&Path> {
     }
 }
 
-fn files<'a>(
+/// The files of one end, below these roots.
+pub(super) fn files<'a>(
     engine: &'a Engine<'a>,
     stored: &'a VaultDir,
     end: &End,
@@ -215,6 +282,7 @@ fn config_changes(
     vault: &VaultDir,
     from: &End,
     to: &End,
+    wanted: &dyn Fn(&Path) -> bool,
 ) -> Result<Vec<FileChange>, EngineError> {
     let mut roots: Vec<PathBuf> = roots_of(from)
         .into_iter()
@@ -229,7 +297,7 @@ fn config_changes(
     let labels = (from.label(), to.label());
     let inside = |change: &Change| {
         let path = Path::new("/").join(&change.path);
-        roots.iter().any(|root| path.starts_with(root))
+        wanted(&path) && roots.iter().any(|root| path.starts_with(root))
     };
     tree_diff::compare(&before.tree, &after.tree, &tree_diff::Scope::all())
         .into_iter()
@@ -284,43 +352,5 @@ fn file_change(
         path: path.into(),
         what: change.what,
         text,
-    })
-}
-
-/// The content of one captured file, of the configuration or of state.
-///
-/// # Errors
-/// When the point has no such file, or the vault cannot be read.
-pub fn cat(
-    engine: &Engine<'_>,
-    point: &Point,
-    path: &Path,
-    out: &mut dyn std::io::Write,
-) -> Result<(), EngineError> {
-    let short = point.id.short_among([]);
-    if point.config.is_none() && point.state.is_empty() {
-        return Err(EngineError::NotHeld {
-            point: short,
-            what: "files",
-        });
-    }
-    let stores = engine.stores()?;
-    let is_it = |e: &Entry| e.path == path && matches!(e.kind, EntryKind::File { .. });
-    if let Some(config) = &point.config {
-        let entries = config::stored(&stores.vault, config)?;
-        if let Some(entry) = entries.into_iter().find(is_it) {
-            return Ok(stores.config().read(&entry, out)?);
-        }
-    }
-    let holds = |set: &&StateSet| set.roots.iter().any(|r| path.starts_with(&r.path.0));
-    for set in point.state.values().filter(holds) {
-        let entries = state::stored(&stores, set)?;
-        if let Some(entry) = entries.into_iter().find(is_it) {
-            return Ok(stores.state()?.read(&entry, out)?);
-        }
-    }
-    Err(EngineError::NoSuchPath {
-        point: short,
-        path: path.to_owned(),
     })
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::nix::store_path::StorePath;
 use crate::plan::humane::bytes;
+use crate::plan::merge::FileConflict;
 use crate::plan::prune::PruneError;
 use crate::point::path::printable;
 use crate::point::selector::SelectError;
@@ -108,6 +109,65 @@ pub enum EngineError {
         /// The path.
         path: PathBuf,
     },
+    /// Both sides of a merge changed the same things.
+    #[error(
+        "the merge of {point} has conflicts in {}: {}",
+        if found.len() == 1 { "one file".to_owned() } else { format!("{} files", found.len()) },
+        found.iter().map(|c| c.path.to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    Conflicts {
+        /// Short id.
+        point: String,
+        /// Where, and in which ways.
+        found: Vec<FileConflict>,
+    },
+    /// Nothing to merge against.
+    #[error("no restore point before {point} holds the configuration, so there is no base")]
+    NoBase {
+        /// Short id.
+        point: String,
+    },
+    /// The point does not hold a path.
+    #[error(
+        "{} is not in restore point {point}{}",
+        printable(path),
+        near.as_ref().map_or_else(String::new, |n| format!(", did you mean {}?", printable(n)))
+    )]
+    NotInPoint {
+        /// Short id.
+        point: String,
+        /// The path.
+        path: PathBuf,
+        /// One that it does hold.
+        near: Option<PathBuf>,
+    },
+    /// A file is in the way of one that is to be made.
+    #[error("{} is there already", printable(.0))]
+    Taken(PathBuf),
+    /// A folder that things are to be brought out to is no fresh one.
+    #[error("{} {why}", printable(path))]
+    NotFresh {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        why: &'static str,
+    },
+    /// A file is not taken in.
+    #[error("{file} cannot be imported: {why}")]
+    Import {
+        /// Its name.
+        file: String,
+        /// Why not.
+        why: String,
+        /// What to do.
+        next: String,
+    },
+    /// A file does not open.
+    #[error("the password does not open {0}")]
+    WrongPassword(String),
+    /// A repository in a file could not be written or read.
+    #[error(transparent)]
+    Container(#[from] crate::system::container::ContainerError),
     /// The toplevel is gone.
     #[error("the system of restore point {point} is gone from the store: {}", toplevel.to_absolute_path())]
     ToplevelGone {
@@ -175,6 +235,12 @@ pub enum EngineError {
     Thread,
 }
 
+impl From<crate::plan::tree_diff::TreeError> for EngineError {
+    fn from(error: crate::plan::tree_diff::TreeError) -> Self {
+        Self::NoWay(error.to_string())
+    }
+}
+
 impl EngineError {
     /// Whether it was stopped on request.
     pub fn is_stopped(&self) -> bool {
@@ -183,6 +249,24 @@ impl EngineError {
             Self::Vault(e) => e.is_stopped(),
             Self::Halfway { why } => why.is_stopped(),
             _ => false,
+        }
+    }
+
+    /// A path that is none of those a point holds, with the one that may have
+    /// been meant.
+    pub(super) fn not_in_point<'p>(
+        point: &crate::point::Point,
+        path: &std::path::Path,
+        held: impl Iterator<Item = &'p PathBuf>,
+    ) -> Self {
+        let known: Vec<&str> = held.filter_map(|p| p.to_str()).collect();
+        let near = path
+            .to_str()
+            .and_then(|text| crate::point::near::nearest(text, &known));
+        Self::NotInPoint {
+            point: point.id.short_among([]),
+            path: path.to_owned(),
+            near: near.map(PathBuf::from),
         }
     }
 
@@ -229,9 +313,20 @@ impl EngineError {
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. }
             | Self::NoSuchPath { point, .. }
+            | Self::NotInPoint { point, .. }
             | Self::NoSuchSet { point, .. } => {
                 format!("cairn show {point}")
             }
+            Self::Conflicts { point, .. } => format!(
+                "cairn restore {point} --merge --allow-conflicts (or name the paths to merge)"
+            ),
+            Self::NoBase { point } => format!("cairn restore {point} --merge --merge-base ID"),
+            Self::Taken(_) => "cairn export again, with another name".into(),
+            Self::NotFresh { path, .. } => {
+                format!("cairn restore … --to {}", printable(&path.join("restored")))
+            }
+            Self::Import { next, .. } => next.clone(),
+            Self::WrongPassword(file) => format!("cairn import {file} --password-file FILE"),
             Self::UnknownSet(_) => "cairn create -n".into(),
             Self::NoStateVault => "cairn verify".into(),
             Self::NoRoom { .. } => "cairn prune".into(),

@@ -5,16 +5,20 @@
 
 pub mod apply;
 pub mod boot;
+pub mod cat;
 pub mod config;
 pub mod create;
 pub mod diff;
 pub mod error;
+pub mod export;
 pub mod gate;
 pub mod generations;
 pub mod history;
 pub mod hook;
+pub mod import;
 mod links;
 pub mod marks;
+pub mod merge;
 pub mod policy;
 pub mod progress;
 pub mod prune;
@@ -25,6 +29,7 @@ pub mod state;
 mod state_diff;
 pub mod status;
 mod step;
+pub mod takeout;
 pub mod undo;
 pub mod verify;
 mod versions;
@@ -160,6 +165,11 @@ impl Engine<'_> {
         Ok(points::catalogue(self.layout)?)
     }
 
+    /// Whether a point came here from another machine.
+    pub fn is_foreign(&self, point: &Point) -> bool {
+        point.is_foreign(pointers::machine_id(self.layout).as_deref())
+    }
+
     /// The point a selector names.
     ///
     /// # Errors
@@ -182,9 +192,11 @@ impl Engine<'_> {
             pointers::booted(self.layout),
             pointers::current(self.layout),
         );
+        let machine = pointers::machine_id(self.layout);
         let here = Here {
             booted: booted.as_ref(),
             current: current.as_ref(),
+            machine: machine.as_deref(),
         };
         Ok(selector.resolve(&catalogue.points, here)?)
     }

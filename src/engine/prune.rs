@@ -88,6 +88,10 @@ impl Rules {
     }
 }
 
+/// How imported points are grouped: by the common rules, in no place of a
+/// point that this machine took since.
+const IMPORTED: &str = "imported";
+
 /// Plans which points go. Nothing is changed.
 ///
 /// # Errors
@@ -95,11 +99,14 @@ impl Rules {
 pub fn plan(engine: &Engine<'_>, keep: &Rules) -> Result<(Catalogue, PrunePlan), EngineError> {
     let catalogue = engine.catalogue()?;
     let items = items(engine, &catalogue)?;
-    let own = keep
+    let mut own = keep
         .own
         .iter()
         .map(|(trigger, keep)| Ok((trigger.clone(), rules(keep)?)))
-        .collect::<Result<_, EngineError>>()?;
+        .collect::<Result<BTreeMap<_, _>, EngineError>>()?;
+    if items.iter().any(|item| item.trigger == IMPORTED) {
+        own.insert(IMPORTED.to_owned(), rules(&keep.common)?);
+    }
     let now = engine.clock.now();
     let plan = planner::plan_by_trigger(&items, &rules(&keep.common)?, &own, now, None)?;
     Ok((catalogue, plan))
@@ -107,16 +114,16 @@ pub fn plan(engine: &Engine<'_>, keep: &Rules) -> Result<(Catalogue, PrunePlan),
 
 fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, EngineError> {
     let all = &catalogue.points;
-    let latest_good = all
-        .iter()
-        .rev()
-        .find(|(p, m)| p.is_good(m))
-        .map(|(p, _)| p.id);
+    let machine = pointers::machine_id(engine.layout);
+    let ours = || {
+        let ours = |(p, _): &&(Point, Marks)| !p.is_foreign(machine.as_deref());
+        all.iter().rev().filter(ours)
+    };
+    let latest_good = ours().find(|(p, m)| p.is_good(m)).map(|(p, _)| p.id);
     let needed = needed_by_journal(engine)?;
     let newest_of = |wanted: Option<crate::nix::store_path::StorePath>| {
         wanted.and_then(|w| {
-            all.iter()
-                .rev()
+            ours()
                 .map(|(p, _)| p)
                 .find(|p| p.system.current.as_ref() == Some(&w))
         })
@@ -137,10 +144,8 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
         (newest_of(loader::once(engine.layout)), Protection::NextBoot),
     ];
     // Restores must not push out the last point that somebody meant to take.
-    let newest_meant = all
-        .iter()
-        .rev()
-        .find(|(p, _)| p.trigger != Trigger::PreRestore)
+    let newest_meant = ours()
+        .find(|(p, _)| p.trigger.is_meant())
         .map(|(p, _)| p.id);
     let item = |(point, marks): &(Point, Marks)| {
         let mut protected = Vec::new();
@@ -169,7 +174,10 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
             key: point.id.to_string(),
             created: point.created,
             tags: point.tags.clone(),
-            trigger: point.trigger.to_string(),
+            trigger: match &point.imported {
+                Some(_) => IMPORTED.to_owned(),
+                None => point.trigger.to_string(),
+            },
             protected,
             pair: None,
             bytes: None,

@@ -176,7 +176,8 @@ pub(super) fn take_away(engine: &Engine<'_>, folders: &[BytePath]) -> Result<(),
     Ok(())
 }
 
-fn relative(logical: &Path) -> &Path {
+/// A logical path as one below `/`.
+pub(super) fn relative(logical: &Path) -> &Path {
     logical.strip_prefix("/").unwrap_or(logical)
 }
 
@@ -413,7 +414,8 @@ impl Staged<'_> {
     }
 }
 
-fn attributes(entry: &Entry) -> Attributes {
+/// What an entry is to be given.
+pub(super) fn attributes(entry: &Entry) -> Attributes {
     Attributes {
         mode: entry.mode,
         owner: (entry.uid, entry.gid),

@@ -12,7 +12,7 @@ use super::create::{self, AskState, Created, Request};
 use super::progress::Task;
 use super::state::{self, Source};
 use super::step::step;
-use super::{Engine, EngineError, Stores, put, quiet, versions};
+use super::{Engine, EngineError, Stores, merge, put, quiet, versions};
 use crate::nix::store_path::StorePath;
 use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
@@ -86,6 +86,8 @@ pub struct Plan {
     pub emptied: Vec<BytePath>,
     /// Worth knowing before saying yes.
     pub warnings: Vec<String>,
+    /// Set when the point is merged into what is there.
+    pub merge: Option<Box<merge::Merge>>,
 }
 
 impl Plan {
@@ -117,6 +119,8 @@ pub struct Restored {
     /// The exit code of `switch-to-configuration`, when the switch went on but
     /// not all of it worked (2 or 4).
     pub switch_code: Option<i32>,
+    /// Files that a merge left with conflicts.
+    pub conflicts: usize,
     /// Worth knowing.
     pub warnings: Vec<String>,
 }
@@ -170,6 +174,9 @@ fn plan_named(
     look: Look,
 ) -> Result<Plan, EngineError> {
     let mut warnings = Vec::new();
+    if let Some(point) = goal.point().filter(|p| engine.is_foreign(p)) {
+        warnings.push(foreign_warning(point));
+    }
     let system = if scope.generation {
         Some(system_plan(engine, &goal, scope, &mut warnings)?)
     } else {
@@ -226,7 +233,16 @@ fn plan_named(
         units,
         emptied: Vec::new(),
         warnings,
+        merge: None,
     })
+}
+
+/// Said before a point of another machine comes back.
+pub(super) fn foreign_warning(point: &Point) -> String {
+    format!(
+        "the point was taken on {}, not on this machine",
+        point.host.escape_default()
+    )
 }
 
 /// Whether anything of a state set changes.
@@ -320,8 +336,12 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
             }
         })
     })?;
-    let begun = step("restore.journalled", || begin(engine, plan, verb, &undo));
-    let (plan, mut entry) = match begun {
+    let begun = step("restore.journalled", || {
+        let (plan, conflicts) = merge::settle(engine, plan, &undo)?;
+        let (plan, entry) = begin(engine, plan, verb, &undo)?;
+        Ok((plan, entry, conflicts))
+    });
+    let (plan, mut entry, conflicts) = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Nothing has begun: the units need not wait for its end.
@@ -359,6 +379,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
         Ok(journal::store(engine.layout, &entry)?)
     })
     .map_err(halfway)?;
+    restored.conflicts = conflicts;
     restored.warnings.append(&mut troubles);
     Ok(restored)
 }
@@ -589,6 +610,7 @@ fn finish(
         moved: plan.system.is_some_and(|s| s.profile != ProfileMove::Stay),
         activated: activated.any,
         switch_code: activated.code,
+        conflicts: 0,
         warnings: plan.warnings,
     })
 }

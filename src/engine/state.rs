@@ -193,6 +193,9 @@ fn earlier(engine: &Engine<'_>) -> BTreeMap<String, String> {
     let mut newest = BTreeMap::new();
     // Without it a capture takes longer, and that is all.
     for (point, _) in engine.catalogue().unwrap_or_default().points {
+        if point.imported.is_some() {
+            continue;
+        }
         for (name, set) in point.state {
             if !set.snapshot.is_empty() {
                 newest.insert(name, set.snapshot);

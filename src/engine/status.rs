@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Engine, EngineError, diff, history};
 use crate::nix::store_path::StorePath;
-use crate::point::document::{System, Trigger};
+use crate::point::document::System;
 use crate::point::{Point, PointId, Switch};
 use crate::system::{generations, journal, loader, pointers, switches};
 use crate::vault::Vault;
@@ -81,7 +81,9 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let profile = generations::read(engine.layout, engine.profile)?;
     let points = &catalogue.points;
     let newest = |keep: &dyn Fn(&(Point, crate::point::Marks)) -> bool| {
-        points.iter().rev().find(|p| keep(p)).map(|(p, _)| p)
+        let machine = observation.machine_id.as_deref();
+        let mut ours = points.iter().rev().filter(|(p, _)| !p.is_foreign(machine));
+        ours.find(|p| keep(p)).map(|(p, _)| p)
     };
     let with_config = newest(&|(p, _)| p.config.is_some());
     let mut faults: Vec<String> = profile.fault.iter().cloned().collect();
@@ -125,7 +127,7 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         points: points.len(),
         pinned: points.iter().filter(|(_, m)| m.is_pinned()).count(),
         damaged: catalogue.damaged.len(),
-        latest: newest(&|(p, _)| p.trigger != Trigger::PreRestore).map(Brief::from),
+        latest: newest(&|(p, _)| p.trigger.is_meant()).map(Brief::from),
         latest_good: newest(&|(p, m)| p.is_good(m)).map(Brief::from),
         config_changes: with_config.map(|p| config_changes(engine, p)).transpose()?,
         vault_bytes,

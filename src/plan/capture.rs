@@ -26,7 +26,7 @@ pub struct Choice {
 /// are told to: what all points of their kind name, together.
 pub fn choose(policy: &Policy, trigger: &Trigger) -> Choice {
     let (captures, unsaid): (Vec<&Capture>, &[&str]) = match trigger {
-        Trigger::Manual | Trigger::PreRestore => (Vec::new(), &["*"]),
+        Trigger::Manual | Trigger::PreRestore | Trigger::Merge => (Vec::new(), &["*"]),
         Trigger::Schedule(name) => {
             let point = policy.points.get(name);
             (point.map(|p| &p.capture).into_iter().collect(), &["*"])

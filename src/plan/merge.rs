@@ -14,7 +14,7 @@ mod tree;
 use similar::{MergeResolution, TextMerge as Lines, TextMergeConfig};
 
 use super::text_diff;
-pub use tree::{Conflict, Merged, Outcome, PathMerge, Which, merge_trees};
+pub use tree::{Conflict, FileConflict, Merged, Outcome, PathMerge, Place, Which, merge_trees};
 
 /// A merged text, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

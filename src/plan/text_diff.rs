@@ -47,6 +47,18 @@ pub struct FileDiff {
     pub body: Body,
 }
 
+impl FileDiff {
+    /// How many lines were added and removed; `None` for what is no text.
+    pub fn lines(&self) -> Option<(usize, usize)> {
+        let Body::Text(hunks) = &self.body else {
+            return matches!(self.body, Body::Same).then_some((0, 0));
+        };
+        let lines = hunks.iter().flat_map(|hunk| &hunk.lines);
+        let count = |tag| lines.clone().filter(|line| line.tag == tag).count();
+        Some((count(Tag::Added), count(Tag::Removed)))
+    }
+}
+
 /// What differs between two versions of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {

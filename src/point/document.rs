@@ -75,9 +75,45 @@ pub struct Point {
     pub known_good: bool,
     /// Whether all that was asked for was captured.
     pub completeness: Completeness,
+    /// Set when it came here in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// How a point came to a machine that did not take it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// When (UTC).
+    pub at: DateTime<Utc>,
 }
 
 impl Point {
+    /// Whether it was taken by another machine than the one with this
+    /// `/etc/machine-id`. A point that came in a file and does not say whose
+    /// it is counts as another's.
+    pub fn is_foreign(&self, machine_id: Option<&str>) -> bool {
+        self.imported.is_some()
+            && (self.machine_id.is_none() || self.machine_id.as_deref() != machine_id)
+    }
+
+    /// Whether two documents are of one point, wherever they are kept: what
+    /// differs from vault to vault does not count.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let bare = |point: &Self| {
+            let mut point = point.clone();
+            point.pins.clear();
+            point.imported = None;
+            if let Some(config) = &mut point.config {
+                config.snapshot.clear();
+            }
+            for set in point.state.values_mut() {
+                set.snapshot.clear();
+            }
+            point
+        };
+        bare(self) == bare(other)
+    }
+
     /// Whether its system is known to work: as people and gates said since,
     /// else as it was known when the point was taken.
     pub fn is_good(&self, marks: &super::Marks) -> bool {
@@ -103,14 +139,25 @@ pub enum Trigger {
     PreHeal,
     /// A restore was about to run; this point undoes it.
     PreRestore,
+    /// A merge: this point holds what it arrives at.
+    Merge,
     /// `cairn try`.
     Try,
+}
+
+impl Trigger {
+    /// Whether somebody meant to have the point: not one that a restore or a
+    /// merge takes for itself.
+    pub fn is_meant(&self) -> bool {
+        !matches!(self, Self::PreRestore | Self::Merge)
+    }
 }
 
 /// Why a text is not a trigger.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "'{0}' is not a trigger (manual, schedule:<name>, pre-switch, boot, pre-heal, pre-restore, try)"
+    "'{0}' is not a trigger (manual, schedule:<name>, pre-switch, boot, pre-heal, pre-restore, \
+     merge, try)"
 )]
 pub struct BadTrigger(String);
 
@@ -128,6 +175,7 @@ impl FromStr for Trigger {
             "boot" => Ok(Self::Boot),
             "pre-heal" => Ok(Self::PreHeal),
             "pre-restore" => Ok(Self::PreRestore),
+            "merge" => Ok(Self::Merge),
             "try" => Ok(Self::Try),
             _ => text
                 .strip_prefix("schedule:")
@@ -147,6 +195,7 @@ impl fmt::Display for Trigger {
             Self::Boot => f.write_str("boot"),
             Self::PreHeal => f.write_str("pre-heal"),
             Self::PreRestore => f.write_str("pre-restore"),
+            Self::Merge => f.write_str("merge"),
             Self::Try => f.write_str("try"),
         }
     }
@@ -534,6 +583,11 @@ struct VersionOnly {
     version: u64,
 }
 
+#[derive(Deserialize)]
+struct IdOnly {
+    id: PointId,
+}
+
 impl Point {
     /// Parses a document that is stored under the id `expected`.
     ///
@@ -568,6 +622,18 @@ impl Point {
             });
         }
         Ok(point)
+    }
+
+    /// Parses a document that is stored under no name of its own.
+    ///
+    /// # Errors
+    /// As [`Point::parse`].
+    pub fn parse_loose(text: &[u8]) -> Result<Self, DocumentError> {
+        if text.len() > MAX_BYTES {
+            return Err(DocumentError::TooLarge(text.len()));
+        }
+        let named: IdOnly = serde_json::from_slice(text).map_err(DocumentError::Damaged)?;
+        Self::parse(text, named.id)
     }
 
     /// The document's text, as it is stored.

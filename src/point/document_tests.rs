@@ -45,6 +45,7 @@ fn sample() -> Point {
         pins: vec![],
         known_good: false,
         completeness: Completeness::Complete,
+        imported: None,
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod document;
 pub mod id;
 pub mod marks;
+pub(crate) mod near;
 pub mod path;
 pub mod policy;
 pub mod selector;

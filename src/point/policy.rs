@@ -20,7 +20,6 @@ pub mod change;
 mod check;
 mod fault;
 mod locate;
-mod near;
 pub mod nix;
 mod parse;
 mod schema;

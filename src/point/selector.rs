@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::document::Trigger;
 use super::{Marks, Point, PointId};
 use crate::nix::store_path::StorePath;
 
@@ -12,9 +11,9 @@ use crate::nix::store_path::StorePath;
 pub enum Selector {
     /// Hex digits that an id starts with, lower case, no dashes.
     Prefix(String),
-    /// `latest`, `latest~N`: the newest but N. Points that a restore took to
-    /// undo itself do not count: after a restore, `latest` is still the point
-    /// that was meant before.
+    /// `latest`, `latest~N`: the newest but N. Points that a restore or a merge
+    /// took for itself do not count: after a restore, `latest` is still the
+    /// point that was meant before.
     Latest(usize),
     /// `latest-good`, `latest-good~N`: the newest known-good but N.
     LatestGood(usize),
@@ -112,11 +111,14 @@ pub struct Here<'a> {
     pub booted: Option<&'a StorePath>,
     /// `/run/current-system`.
     pub current: Option<&'a StorePath>,
+    /// `/etc/machine-id`.
+    pub machine: Option<&'a str>,
 }
 
 impl Selector {
     /// The point this names among `points`, which are sorted by id (oldest
-    /// first).
+    /// first). Words pass over what came from another machine: only its id
+    /// names such a point.
     ///
     /// # Errors
     /// [`SelectError::NoSuch`] or [`SelectError::Ambiguous`].
@@ -125,7 +127,10 @@ impl Selector {
         points: &'p [(Point, Marks)],
         here: Here<'_>,
     ) -> Result<&'p Point, SelectError> {
-        let newest = || points.iter().rev();
+        let newest = || {
+            let ours = |(p, _): &&(Point, Marks)| !p.is_foreign(here.machine);
+            points.iter().rev().filter(ours)
+        };
         let holds = |wanted: Option<&StorePath>| {
             wanted.and_then(|w| {
                 newest()
@@ -136,7 +141,7 @@ impl Selector {
         let found = match self {
             Self::Latest(n) => newest()
                 .map(|(p, _)| p)
-                .filter(|p| p.trigger != Trigger::PreRestore)
+                .filter(|p| p.trigger.is_meant())
                 .nth(*n),
             Self::LatestGood(n) => newest()
                 .filter(|(p, m)| p.is_good(m))

@@ -56,6 +56,53 @@ pub fn diff(diff: &Diff, style: &Style) -> Vec<u8> {
     out
 }
 
+/// A comparison in a few lines: each changed file with the lines that came and
+/// went, and how much else differs.
+pub fn stat(diff: &Diff, style: &Style) -> String {
+    let (from, to) = &diff.labels;
+    let mut out = format!("{} → {}\n", style.cyan(from), style.cyan(to));
+    if diff.is_empty() {
+        out.push_str("nothing differs\n");
+        return out;
+    }
+    if let Some(part) = diff.system.as_ref().filter(|s| s.from != s.to) {
+        let packages = part.closure.as_ref().map_or_else(String::new, |c| {
+            let changed = c.added.len() + c.removed.len() + c.changed.len();
+            format!(", {}", count(changed, "package"))
+        });
+        let (from, to) = (part.from.name(), part.to.name());
+        out.push_str(&format!("  system {from} → {to}{packages}\n"));
+    }
+    let (mut added, mut removed) = (0, 0);
+    for file in &diff.config {
+        let lines = match file.text.as_ref().map(FileDiff::lines) {
+            Some(Some((plus, minus))) => {
+                (added, removed) = (added + plus, removed + minus);
+                format!(
+                    " {} {}",
+                    style.green(format!("+{plus}")),
+                    style.red(format!("-{minus}"))
+                )
+            }
+            Some(None) => style.dim(" binary"),
+            None => String::new(),
+        };
+        out.push_str(&format!(
+            "  {}{lines}\n",
+            change(&file.path, &file.what, style)
+        ));
+    }
+    for (name, set) in &diff.state {
+        let paths = count(set.changes.len(), "path");
+        out.push_str(&format!("  state {}: {paths}\n", line(name)));
+    }
+    if !diff.config.is_empty() {
+        let files = count(diff.config.len(), "file");
+        out.push_str(&format!("{files} changed, +{added} -{removed}\n"));
+    }
+    out
+}
+
 /// Paths of a state set that are told one by one; the rest is counted.
 const TOLD: usize = 20;
 
@@ -117,17 +164,28 @@ pub fn file_text(diff: &FileDiff, style: &Style) -> Vec<u8> {
             b if b.starts_with(b"-") => "31",
             _ => "",
         };
-        // The file's own control characters must not reach the terminal.
-        let body = printable(std::path::Path::new(std::ffi::OsStr::from_bytes(body)));
-        let body = body.replace("\\t", "\t");
+        let body = plain_line(body, style);
         match code {
-            _ if !style.colour => out.extend(body.bytes()),
-            "" => out.extend(body.bytes()),
-            code => out.extend(format!("\x1b[{code}m{body}\x1b[0m").bytes()),
+            code if style.colour && !code.is_empty() => {
+                out.extend(format!("\x1b[{code}m").bytes());
+                out.extend(body);
+                out.extend(b"\x1b[0m");
+            }
+            _ => out.extend(body),
         }
         out.extend(end.bytes());
     }
     out
+}
+
+/// A line of a file. Its own control characters must not reach a terminal;
+/// elsewhere its bytes stay what they are.
+pub(super) fn plain_line(line: &[u8], style: &Style) -> Vec<u8> {
+    if !style.colour && style.width.is_none() {
+        return line.to_vec();
+    }
+    let text = printable(std::path::Path::new(std::ffi::OsStr::from_bytes(line)));
+    text.replace("\\t", "\t").into_bytes()
 }
 
 fn system(diff: &SystemDiff, style: &Style) -> String {

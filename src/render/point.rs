@@ -95,6 +95,7 @@ fn mark_words(point: &Point, marks: &Marks) -> String {
         (marks.is_bad(), "bad"),
         (marks.is_pinned(), "pinned"),
         (!point.is_complete(), "partial"),
+        (point.imported.is_some(), "imported"),
     ];
     words
         .iter()
@@ -123,6 +124,9 @@ pub fn show(point: &Point, marks: &Marks, verbose: bool, style: &Style) -> Strin
         format!("{} ({})", date(point.created), style.when(point.created)),
     );
     put("by", format!("{} on {}", point.trigger, line(&point.host)));
+    if let Some(imported) = &point.imported {
+        put("imported", date(imported.at));
+    }
     let marks_text = mark_words(point, marks);
     put(
         "marks",

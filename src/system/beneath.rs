@@ -253,6 +253,17 @@ impl Beneath {
         })
     }
 
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    /// As `linkat`.
+    pub fn hard_link(&self, from: &Path, to: &Path) -> Result<(), IoError> {
+        let (from_dir, from_name) = self.parent(from).at("open", self.path.join(from))?;
+        self.at_parent("link", to, |dir, name| {
+            rustix::fs::linkat(&from_dir, from_name, dir, name, AtFlags::empty())
+        })
+    }
+
     /// Renames within the folder, replacing what is at `to` if both are not
     /// folders.
     ///
@@ -399,6 +410,23 @@ impl Beneath {
         dress_fd(&File::from(fd), wanted).at("set owner and mode of", &place)
     }
 
+    /// Gives a file or folder its attributes as far as this user may, and tells
+    /// what it could not be given. Without its owner it runs as nobody else.
+    ///
+    /// # Errors
+    /// Anything but lacking rights, or a file system without attributes.
+    pub fn dress_kindly(
+        &self,
+        relative: &Path,
+        wanted: &Attributes,
+    ) -> Result<Vec<&'static str>, IoError> {
+        let place = self.path.join(relative);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let fd = self.open_at(relative, flags, Mode::empty());
+        let file = File::from(fd.at("open", &place)?);
+        dress_as_allowed(&file, wanted).at("set owner and mode of", &place)
+    }
+
     /// Gives a symlink its owner and time; links have no mode.
     ///
     /// # Errors
@@ -496,6 +524,40 @@ pub fn dress_fd(file: &File, wanted: &Attributes) -> io::Result<()> {
         rustix::fs::futimens(file, &times(mtime))?;
     }
     Ok(())
+}
+
+fn dress_as_allowed(file: &File, wanted: &Attributes) -> io::Result<Vec<&'static str>> {
+    use io::ErrorKind::{PermissionDenied, Unsupported};
+    let mut lost = Vec::new();
+    let mut mode = wanted.mode & 0o7777;
+    let now = rustix::fs::fstat(file)?;
+    let (uid, gid) = wanted.owner;
+    if (now.st_uid, now.st_gid) != wanted.owner {
+        match rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
+            Err(rustix::io::Errno::PERM) => {
+                lost.push("owner");
+                mode &= 0o1777;
+                // One's own groups may be given.
+                let _ = rustix::fs::fchown(file, None, Some(Gid::from_raw(gid)));
+            }
+            other => other?,
+        }
+    }
+    let mut kept = true;
+    for (name, value) in &wanted.xattrs {
+        match file.set_xattr(name, value) {
+            Err(e) if matches!(e.kind(), PermissionDenied | Unsupported) => kept = false,
+            other => other?,
+        }
+    }
+    if !kept {
+        lost.push("attributes");
+    }
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
+    if let Some(mtime) = wanted.mtime {
+        rustix::fs::futimens(file, &times(mtime))?;
+    }
+    Ok(lost)
 }
 
 fn times((seconds, nanoseconds): (i64, i64)) -> Timestamps {

@@ -9,6 +9,7 @@
 pub mod attempts;
 pub mod beneath;
 pub mod clock;
+pub mod container;
 pub mod demo;
 pub mod durable;
 pub mod error;
@@ -31,6 +32,8 @@ pub mod points;
 pub mod policy_file;
 pub mod room;
 pub mod run;
+pub mod scratch;
+pub mod secret;
 pub mod services;
 pub mod snapshots;
 pub mod sparse;

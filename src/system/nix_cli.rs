@@ -52,6 +52,18 @@ pub fn path_info(layout: &Layout, path: &StorePath) -> Call {
         .arg(path.to_absolute_path())
 }
 
+/// Writes store paths as a stream that [`import`] reads.
+pub fn export<'p>(layout: &Layout, paths: impl IntoIterator<Item = &'p StorePath>) -> Call {
+    with_store(Call::new("nix-store"), layout)
+        .arg("--export")
+        .args(paths.into_iter().map(StorePath::to_absolute_path))
+}
+
+/// Takes store paths in from such a stream.
+pub fn import(layout: &Layout) -> Call {
+    with_store(Call::new("nix-store"), layout).arg("--import")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,12 @@
 //! have been run.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
@@ -31,6 +33,10 @@ pub struct Call {
     pub limit: Option<Duration>,
     /// Kill it, and all it started, when this program is asked to stop.
     pub yields: bool,
+    /// A file it reads as its standard input.
+    pub input: Option<PathBuf>,
+    /// A file, for this user alone, that gets what it prints.
+    pub output: Option<PathBuf>,
 }
 
 impl Call {
@@ -61,6 +67,20 @@ impl Call {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Has it read a file.
+    #[must_use]
+    pub fn input(mut self, file: impl Into<PathBuf>) -> Self {
+        self.input = Some(file.into());
+        self
+    }
+
+    /// Has it write a file.
+    #[must_use]
+    pub fn output(mut self, file: impl Into<PathBuf>) -> Self {
+        self.output = Some(file.into());
         self
     }
 
@@ -215,20 +235,33 @@ impl Runner for Processes {
             program: call.program.clone(),
             source,
         };
+        if let Some(path) = &call.input {
+            command.stdin(File::open(path).map_err(start)?);
+        }
+        if let Some(path) = &call.output {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            let file = options.open(path).map_err(start)?;
+            let ended = command.stdout(file).stderr(Stdio::piped()).spawn();
+            return finish(ended.and_then(Child::wait_with_output).map_err(start)?);
+        }
         if call.limit.is_some() || call.yields {
             return run_limited(command, call).map_err(start);
         }
-        let output = command.output().map_err(start)?;
-        let code = output
-            .status
-            .code()
-            .or_else(|| output.status.signal().map(|s| 128 + s));
-        Ok(Ended {
-            code: code.unwrap_or(1),
-            stdout: output.stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        finish(command.output().map_err(start)?)
     }
+}
+
+fn finish(output: Output) -> Result<Ended, RunError> {
+    let code = output
+        .status
+        .code()
+        .or_else(|| output.status.signal().map(|s| 128 + s));
+    Ok(Ended {
+        code: code.unwrap_or(1),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 /// The exit code of a program that was killed for taking too long, as

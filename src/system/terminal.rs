@@ -57,3 +57,8 @@ pub fn ask(question: &str) -> bool {
 pub fn is_journal() -> bool {
     std::env::var_os("JOURNAL_STREAM").is_some()
 }
+
+/// Whether output goes to a terminal.
+pub fn is_output() -> bool {
+    io::stdout().is_terminal()
+}

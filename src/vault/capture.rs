@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rustic_core::jiff::{Timestamp, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, FileType, ParentOptions};
@@ -19,7 +20,7 @@ use crate::vault::types::{CaptureRequest, Captured, Entry, EntryKind};
 use crate::vault::view::View;
 use crate::vault::walk::WalkPlan;
 
-const OPERATION: &str = "capture";
+pub(crate) const OPERATION: &str = "capture";
 
 /// A tree that changes while it is captured is tried this often in all.
 const ATTEMPTS: u32 = 3;
@@ -61,7 +62,7 @@ impl Repo {
             plan,
             log: Arc::clone(&log),
         };
-        let snapshot = to_snapshot(request)?;
+        let snapshot = to_snapshot(&request.tag, &request.host, request.time)?;
         let mut parents = ParentOptions::default().force(parent.is_none());
         parents.parents.extend(parent.clone());
         let options = BackupOptions::default().no_scan(true).parent_opts(parents);
@@ -101,7 +102,7 @@ impl Repo {
     }
 
     /// Compares what the library says it stored with what was walked.
-    fn verified(
+    pub(crate) fn verified(
         &self,
         snapshot: &SnapshotFile,
         mut seen: Seen,
@@ -169,7 +170,7 @@ impl Repo {
 
     /// Removes the snapshot of a capture that must not be kept. Should even
     /// that fail, no document refers to it and the next `forget` takes it.
-    fn withdraw(&self, snapshot: &SnapshotFile) {
+    pub(crate) fn withdraw(&self, snapshot: &SnapshotFile) {
         let _ = self.store.remove(FileType::Snapshot, &snapshot.id);
     }
 }
@@ -184,16 +185,20 @@ pub(crate) fn cheap_digest(content: &[String]) -> Option<crate::vault::digest::S
     }
 }
 
-fn to_snapshot(request: &CaptureRequest) -> Result<SnapshotFile, VaultError> {
-    let nanos = request.time.timestamp_subsec_nanos().min(999_999_999);
-    let whole = i128::from(request.time.timestamp()) * 1_000_000_000 + i128::from(nanos);
+pub(crate) fn to_snapshot(
+    tag: &str,
+    host: &str,
+    time: DateTime<Utc>,
+) -> Result<SnapshotFile, VaultError> {
+    let nanos = time.timestamp_subsec_nanos().min(999_999_999);
+    let whole = i128::from(time.timestamp()) * 1_000_000_000 + i128::from(nanos);
     let time = Timestamp::from_nanosecond(whole)
         .map_err(|error| invalid(format!("the time: {}", one_line(&error.to_string()))))?;
     let mut tags = StringList::default();
-    tags.add(request.tag.clone());
+    tags.add(tag.to_owned());
     Ok(SnapshotFile {
         time: time.to_zoned(TimeZone::UTC),
-        hostname: request.host.clone(),
+        hostname: host.to_owned(),
         program_version: concat!("cairn ", env!("CARGO_PKG_VERSION")).to_owned(),
         tags,
         ..SnapshotFile::default()

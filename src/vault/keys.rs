@@ -23,7 +23,8 @@ pub struct RecoveryPassword(String);
 impl RecoveryPassword {
     /// A new random one. The randomness is that of the library's key
     /// generator: 32 fresh random bytes of a key nobody else sees.
-    pub(crate) fn generate() -> Self {
+    #[must_use]
+    pub fn generate() -> Self {
         let random = MasterKey::new().encrypt;
         let digits: Vec<u8> = random
             .iter()

@@ -9,15 +9,17 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
+
 use crate::vault::Vault;
 use crate::vault::capture::validate;
-use crate::vault::digest::{LineKind, bytes, content_hash, sha};
+use crate::vault::digest::{Line, LineKind, bytes, content_hash, sha};
 use crate::vault::error::VaultError;
-use crate::vault::log::CaptureLog;
+use crate::vault::log::{CaptureLog, Seen};
 use crate::vault::node::{to_entry, to_node};
 use crate::vault::types::{
-    CaptureRequest, Captured, CheckReport, DamagedSnapshot, Entry, EntryKind, Forgotten,
-    PruneStats, SnapshotInfo, SnapshotList,
+    CaptureRequest, Captured, CheckReport, ComposeRequest, DamagedSnapshot, Entry, EntryKind,
+    Forgotten, PruneStats, SnapshotInfo, SnapshotList,
 };
 use crate::vault::walk::{WalkPlan, WalkedKind, Walker};
 
@@ -58,6 +60,63 @@ impl MemoryVault {
     /// From now on this snapshot is damaged.
     pub fn damage(&self, snapshot: &str) {
         self.lock().damaged.insert(snapshot.to_owned());
+    }
+
+    /// Keeps a snapshot of these entries.
+    fn keep(
+        &self,
+        (tag, host, time): (String, String, DateTime<Utc>),
+        entries: Vec<Entry>,
+        chunks: Vec<(String, Vec<u8>)>,
+        mut seen: Seen,
+    ) -> Result<Captured, VaultError> {
+        let hash = content_hash(&mut seen.lines).unwrap_or_default();
+        let count = |is: fn(&LineKind) -> bool| {
+            seen.lines.iter().filter(|line| is(&line.kind)).count() as u64
+        };
+        let files = count(|kind| matches!(kind, LineKind::File(_)));
+        let dirs = count(|kind| matches!(kind, LineKind::Dir));
+        let symlinks = count(|kind| matches!(kind, LineKind::Symlink(_)));
+
+        let mut inner = self.lock();
+        inner.count += 1;
+        let id = hex::encode(sha(format!("{} {}", inner.count, tag).as_bytes()));
+        let mut stored_bytes = 0;
+        for (chunk, content) in chunks {
+            let size = content.len() as u64;
+            if inner.chunks.insert(chunk, content).is_none() {
+                stored_bytes += size;
+            }
+        }
+        let info = SnapshotInfo {
+            id: id.clone(),
+            tag,
+            time,
+            host,
+            tree: hash.clone(),
+        };
+        inner.snapshots.insert(
+            id.clone(),
+            Stored {
+                info,
+                entries,
+                hash: hash.clone(),
+            },
+        );
+        Ok(Captured {
+            snapshot: id,
+            tree: hash.clone(),
+            files,
+            dirs,
+            symlinks,
+            specials: seen.lines.len() as u64 - files - dirs - symlinks,
+            bytes: seen.bytes,
+            stored_bytes,
+            content_hash: Some(hash),
+            unreadable: seen.unreadable,
+            excluded: seen.excluded,
+            skipped: seen.skipped,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -131,53 +190,50 @@ impl Vault for MemoryVault {
             detail,
         })?;
         entries.sort_by(|a, b| bytes(&a.path).cmp(bytes(&b.path)));
-        let mut seen = log.take();
-        let hash = content_hash(&mut seen.lines).unwrap_or_default();
-        let count = |is: fn(&LineKind) -> bool| {
-            seen.lines.iter().filter(|line| is(&line.kind)).count() as u64
-        };
-        let files = count(|kind| matches!(kind, LineKind::File(_)));
-        let dirs = count(|kind| matches!(kind, LineKind::Dir));
-        let symlinks = count(|kind| matches!(kind, LineKind::Symlink(_)));
+        let (tag, host) = (request.tag.clone(), request.host.clone());
+        self.keep((tag, host, request.time), entries, chunks, log.take())
+    }
 
-        let mut inner = self.lock();
-        inner.count += 1;
-        let id = hex::encode(sha(format!("{} {}", inner.count, request.tag).as_bytes()));
-        let mut stored_bytes = 0;
-        for (chunk, content) in chunks {
-            let size = content.len() as u64;
-            if inner.chunks.insert(chunk, content).is_none() {
-                stored_bytes += size;
-            }
+    fn compose(&self, request: &ComposeRequest) -> Result<Captured, VaultError> {
+        let (mut entries, mut lines, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut total = 0;
+        for composed in &request.entries {
+            let mut entry = composed.entry.clone();
+            let kind = match &mut entry.kind {
+                EntryKind::File { size, content } => {
+                    let mut whole = Vec::new();
+                    match &composed.bytes {
+                        Some(bytes) => whole.clone_from(bytes),
+                        None => self.read(&composed.entry, &mut whole)?,
+                    }
+                    *size = whole.len() as u64;
+                    total += *size;
+                    let digest = sha(&whole);
+                    content.clear();
+                    if !whole.is_empty() {
+                        content.push(hex::encode(digest));
+                        chunks.push((hex::encode(digest), whole));
+                    }
+                    LineKind::File(Some(digest))
+                }
+                EntryKind::Dir => LineKind::Dir,
+                EntryKind::Symlink { target } => LineKind::Symlink(sha(bytes(target))),
+                EntryKind::Char { device } => LineKind::Char(*device),
+                EntryKind::Block { device } => LineKind::Block(*device),
+                EntryKind::Fifo | EntryKind::Socket => LineKind::Fifo,
+            };
+            lines.push(Line {
+                path: entry.path.clone(),
+                kind,
+                mode: entry.mode,
+            });
+            entries.push(entry);
         }
-        let info = SnapshotInfo {
-            id: id.clone(),
-            tag: request.tag.clone(),
-            time: request.time,
-            host: request.host.clone(),
-        };
-        inner.snapshots.insert(
-            id.clone(),
-            Stored {
-                info,
-                entries,
-                hash: hash.clone(),
-            },
-        );
-        Ok(Captured {
-            snapshot: id,
-            tree: hash.clone(),
-            files,
-            dirs,
-            symlinks,
-            specials: seen.lines.len() as u64 - files - dirs - symlinks,
-            bytes: seen.bytes,
-            stored_bytes,
-            content_hash: Some(hash),
-            unreadable: seen.unreadable,
-            excluded: seen.excluded,
-            skipped: seen.skipped,
-        })
+        entries.sort_by(|a, b| bytes(&a.path).cmp(bytes(&b.path)));
+        let mut seen = Seen::default();
+        (seen.lines, seen.bytes) = (lines, total);
+        let (tag, host) = (request.tag.clone(), request.host.clone());
+        self.keep((tag, host, request.time), entries, chunks, seen)
     }
 
     fn entries(&self, snapshot: &str) -> Result<Vec<Entry>, VaultError> {

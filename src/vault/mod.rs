@@ -12,6 +12,7 @@
 
 mod attributes;
 mod capture;
+mod compose;
 mod digest;
 mod durable;
 mod error;
@@ -22,6 +23,7 @@ mod log;
 mod memory;
 mod node;
 mod open;
+mod portable;
 mod quiet;
 mod read;
 mod reader;
@@ -44,9 +46,9 @@ pub use memory::MemoryVault;
 pub use open::{Opened, VaultDir};
 pub use repo::Repo;
 pub use types::{
-    CaptureRequest, CaptureRoot, Captured, CheckReport, DamagedSnapshot, Entry, EntryKind,
-    Forgotten, OnUnreadable, PruneStats, Skipped, SnapshotInfo, SnapshotList, Timestamp,
-    Unreadable, Xattr,
+    CaptureRequest, CaptureRoot, Captured, CheckReport, ComposeRequest, Composed, DamagedSnapshot,
+    Entry, EntryKind, Forgotten, OnUnreadable, PruneStats, Skipped, SnapshotInfo, SnapshotList,
+    Timestamp, Unreadable, Xattr,
 };
 pub use watch::{Unwatched, Watch};
 
@@ -64,6 +66,14 @@ pub trait Vault {
     /// [`OnUnreadable::Fail`]), [`VaultError::Damaged`] if the index cannot be
     /// read, or what the system says. No snapshot is left then.
     fn capture(&self, request: &CaptureRequest) -> Result<Captured, VaultError>;
+
+    /// Stores a tree that is not on disk as one snapshot, durable on return.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Damaged`] when a content cannot be read, or what the
+    /// system says. No snapshot is left then.
+    fn compose(&self, request: &ComposeRequest) -> Result<Captured, VaultError>;
 
     /// Everything in a snapshot, sorted by the bytes of the logical path: a
     /// directory comes before what it holds.
@@ -128,6 +138,10 @@ pub trait Vault {
 impl Vault for Repo {
     fn capture(&self, request: &CaptureRequest) -> Result<Captured, VaultError> {
         self.capture_strictly(request)
+    }
+
+    fn compose(&self, request: &ComposeRequest) -> Result<Captured, VaultError> {
+        self.compose_strictly(request)
     }
 
     fn entries(&self, snapshot: &str) -> Result<Vec<Entry>, VaultError> {

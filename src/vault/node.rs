@@ -65,6 +65,41 @@ pub(crate) fn to_node(walked: &Walked) -> Option<Node> {
     Some(Node::new_node(name, kind, metadata))
 }
 
+/// The node of an entry that comes from a repository. `None` if its time is
+/// beyond what the format holds.
+pub(crate) fn from_entry(entry: &Entry, size: u64) -> Option<Node> {
+    let (kind, type_bits) = match &entry.kind {
+        EntryKind::File { .. } => (NodeType::File, 0),
+        EntryKind::Dir => (NodeType::Dir, GO_DIR),
+        EntryKind::Symlink { target } => (NodeType::from_link(target), GO_SYMLINK),
+        EntryKind::Fifo => (NodeType::Fifo, GO_FIFO),
+        EntryKind::Socket => (NodeType::Socket, 0),
+        EntryKind::Char { device } => (NodeType::Chardev { device: *device }, GO_DEVICE | GO_CHAR),
+        EntryKind::Block { device } => (NodeType::Dev { device: *device }, GO_DEVICE),
+    };
+    let mtime = time(entry.mtime.seconds, i64::from(entry.mtime.nanos))?;
+    let (device_id, inode) = entry.hardlink.unwrap_or_default();
+    let mut metadata = Metadata {
+        mode: Some(go_bits(entry.mode) | type_bits),
+        mtime: Some(mtime),
+        atime: Some(mtime),
+        uid: Some(entry.uid),
+        gid: Some(entry.gid),
+        inode,
+        device_id,
+        size,
+        links: match (&entry.kind, entry.hardlink) {
+            (EntryKind::Dir, _) => 0,
+            (_, Some(_)) => 2,
+            (_, None) => 1,
+        },
+        ..Metadata::default()
+    };
+    set_attributes(&mut metadata, &entry.xattrs)?;
+    let name = entry.path.file_name().unwrap_or(OsStr::new("/"));
+    Some(Node::new_node(name, kind, metadata))
+}
+
 /// The library does not export the type of an attribute: blank ones are
 /// decoded and then filled in.
 fn set_attributes(metadata: &mut Metadata, xattrs: &[Xattr]) -> Option<()> {
@@ -81,7 +116,10 @@ fn set_attributes(metadata: &mut Metadata, xattrs: &[Xattr]) -> Option<()> {
 }
 
 fn go_mode(meta: &FileMetadata) -> u32 {
-    let mode = meta.mode();
+    go_bits(meta.mode())
+}
+
+fn go_bits(mode: u32) -> u32 {
     let bit = |unix: u32, go: u32| if mode & unix != 0 { go } else { 0 };
     (mode & 0o777) | bit(0o4000, GO_SETUID) | bit(0o2000, GO_SETGID) | bit(0o1000, GO_STICKY)
 }

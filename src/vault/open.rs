@@ -205,14 +205,14 @@ impl VaultDir {
 }
 
 /// A view and the open repository on it, while it is made.
-type Fresh<'a> = (
+pub(crate) type Fresh<'a> = (
     &'a crate::vault::view::View,
     &'a rustic_core::Repository<rustic_core::OpenStatus>,
 );
 
 impl Repo {
     /// Makes the directories and the repository's own settings, then adds keys.
-    fn init(
+    pub(crate) fn init(
         &self,
         add_keys: impl FnOnce(&Self, Fresh<'_>) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {

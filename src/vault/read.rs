@@ -199,6 +199,7 @@ fn info(id: Id, file: &SnapshotFile) -> SnapshotInfo {
         tag: file.tags.to_string(),
         time: DateTime::from_timestamp(seconds, below).unwrap_or_default(),
         host: file.hostname.clone(),
+        tree: file.tree.to_hex().to_string(),
     }
 }
 

@@ -50,6 +50,29 @@ pub struct CaptureRequest {
     pub parent: Option<String>,
 }
 
+/// A tree to store that is not on disk.
+#[derive(Debug, Clone)]
+pub struct ComposeRequest {
+    /// The restore point's id, as in [`CaptureRequest::tag`].
+    pub tag: String,
+    /// The machine's name.
+    pub host: String,
+    /// The restore point's time.
+    pub time: DateTime<Utc>,
+    /// What it holds; each below entries that are directories, but for the
+    /// roots.
+    pub entries: Vec<Composed>,
+}
+
+/// One entry of such a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// The entry. A file's content is that of its chunks in this repository.
+    pub entry: Entry,
+    /// The file's content, when it is in no repository yet.
+    pub bytes: Option<Vec<u8>>,
+}
+
 /// A path that may not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
@@ -187,6 +210,8 @@ pub struct SnapshotInfo {
     pub time: DateTime<Utc>,
     /// The machine's name.
     pub host: String,
+    /// Id of its root tree, 64 hex digits: the same wherever it is copied to.
+    pub tree: String,
 }
 
 /// A snapshot file that cannot be read.

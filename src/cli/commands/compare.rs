@@ -20,9 +20,19 @@ pub(super) fn diff(s: &Session, args: &Diff) -> Result<Exit, Failure> {
     let engine = s.engine();
     let from = diff::end(&engine, Some(&from))?;
     let to = diff::end(&engine, to.as_ref())?;
-    let found = diff::diff(&engine, &from, &to)?;
-    s.out.result("diff", as_json(&found), |style| {
-        render::diff::diff(&found, style)
+    let paths: Vec<_> = args
+        .paths
+        .iter()
+        .map(|p| s.logical(p))
+        .collect::<Result<_, _>>()?;
+    let found = diff::diff(&engine, &from, &to, &paths)?;
+    let mut value = as_json(&found);
+    if args.stat {
+        value["stat"] = stat_json(&found);
+    }
+    s.out.result("diff", value, |style| match args.stat {
+        true => render::diff::stat(&found, style).into_bytes(),
+        false => render::diff::diff(&found, style),
     })?;
     Ok(Exit::Ok)
 }
@@ -63,6 +73,22 @@ pub(super) fn as_json(diff: &comparison::Diff) -> Value {
         "system": system,
         "config": diff.config.iter().map(file).collect::<Vec<_>>(),
         "state": state,
+    })
+}
+
+/// How many lines came and went, of each text and of all.
+fn stat_json(diff: &comparison::Diff) -> Value {
+    let one = |file: &FileChange| {
+        let lines = file.text.as_ref().and_then(|t| t.lines());
+        json!({
+            "path": file.path, "added": lines.map(|(a, _)| a), "removed": lines.map(|(_, r)| r),
+        })
+    };
+    let lines = diff.config.iter().filter_map(|f| f.text.as_ref()?.lines());
+    let (added, removed) = lines.fold((0, 0), |(a, r), (x, y)| (a + x, r + y));
+    json!({
+        "files": diff.config.iter().map(one).collect::<Vec<_>>(),
+        "added": added, "removed": removed,
     })
 }
 

@@ -37,6 +37,10 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
                 state: Vec::new(),
                 no_state: false,
                 keep_added,
+                to: None,
+                merge: false,
+                merge_base: None,
+                allow_conflicts: false,
                 activation: super::super::args::ActivationArgs {
                     boot: false,
                     test: false,
@@ -136,7 +140,8 @@ fn files(s: &Session, selector: &Selector) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn describe(kind: &EntryKind) -> (&'static str, Option<u64>) {
+/// An entry's kind in a word, and the size of a file.
+pub(super) fn describe(kind: &EntryKind) -> (&'static str, Option<u64>) {
     match kind {
         EntryKind::File { size, .. } => ("file", Some(*size)),
         EntryKind::Dir => ("folder", None),

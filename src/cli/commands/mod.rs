@@ -1,17 +1,21 @@
 //! The verbs, one function each: options in, engine, result out.
 
+mod cat;
 mod compare;
 mod config;
+mod exchange;
 mod generations;
 mod health;
 mod history;
 mod hook;
 mod keep;
+pub(super) mod merge;
 mod pick;
 mod points;
 mod policy;
 mod restore;
 mod shell;
+mod takeout;
 
 use super::Exit;
 use super::args::{Cli, Command};
@@ -42,6 +46,8 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Unpin(args) => points::mark(s, args, crate::engine::marks::Say::Unpin),
         Command::Diff(args) => compare::diff(s, &args),
         Command::Restore(args) => restore::restore(s, args),
+        Command::Export(args) => exchange::export(s, &args),
+        Command::Import(args) => exchange::import(s, &args),
         Command::Undo(args) => restore::undo(s, &args),
         Command::Rollback(args) => restore::rollback(s, &args),
         Command::Resume => restore::end(s, crate::engine::undo::Way::Resume),

@@ -9,13 +9,14 @@ use super::super::args::{Create, List, Mark, Show};
 use super::super::failure::Failure;
 use super::super::out::{Items, Out, complain};
 use super::super::session::Session;
+use super::cat;
 use crate::engine::create::{self, AskState, Created, Request};
-use crate::engine::diff;
 use crate::engine::marks::{self, Say};
 use crate::point::{BytePath, Marks, Point, PointId};
 use crate::render;
 use crate::render::style::{count, line};
 use crate::system::terminal;
+use crate::vault::RecoveryPassword;
 
 /// A point as `--json` prints it: its document and its marks.
 #[derive(Serialize)]
@@ -100,9 +101,14 @@ pub(super) const RECOVERY_KEPT: &str = "a vault was made; the password that open
 
 /// The recovery password is shown when the vault is made, and never again.
 pub(super) fn tell_recovery(out: &Out, created: &Created) {
-    if created.recovery.is_some() && terminal::is_journal() {
+    tell_password(out, created.recovery.as_ref());
+}
+
+/// As [`tell_recovery`], of a password at hand.
+pub(super) fn tell_password(out: &Out, recovery: Option<&RecoveryPassword>) {
+    if recovery.is_some() && terminal::is_journal() {
         complain(RECOVERY_KEPT);
-    } else if let Some(password) = &created.recovery {
+    } else if let Some(password) = recovery {
         complain(format!(
             "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; it is also in\n  \
              vault/recovery-password: copy it off this machine.",
@@ -203,13 +209,7 @@ pub(super) fn show(s: &Session, args: &Show) -> Result<Exit, Failure> {
     let catalogue = engine.catalogue()?;
     let point = engine.select_in(&catalogue, &args.point)?;
     if let Some(path) = &args.cat {
-        diff::cat(
-            &engine,
-            point,
-            &s.logical(path)?,
-            &mut std::io::stdout().lock(),
-        )?;
-        return Ok(Exit::Ok);
+        return cat::cat(s, point, &s.logical(path)?);
     }
     let marks = catalogue
         .points

@@ -10,14 +10,16 @@ use super::super::args::{ActivationArgs, Part, Restore, Rollback, Undo};
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::compare::change_json;
-use super::pick;
+use super::{merge, pick, takeout};
 use crate::engine::EngineError;
 use crate::engine::apply::Part as Owner;
 use crate::engine::diff::{self, End};
+use crate::engine::merge::Ask;
 use crate::engine::restore::{self, Goal, Plan, Restored};
 use crate::engine::undo::{self, Way};
 use crate::plan::humane::bytes;
 use crate::plan::restore::ProfileMove;
+use crate::plan::text_diff::FileDiff;
 use crate::plan::tree_diff::Change;
 use crate::point::{BytePath, Point, Selector};
 use crate::render;
@@ -68,6 +70,17 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         Some(point) => point,
         None => engine.select(&args.point.unwrap_or(Selector::Latest(0)))?,
     };
+    if args.merge {
+        if !matches!(only, None | Some(Part::Config)) {
+            return usage("--merge is for the configuration alone");
+        }
+        let base = args.merge_base.map(|s| engine.select(&s)).transpose()?;
+        let ask = Ask {
+            base,
+            allow_conflicts: args.allow_conflicts,
+        };
+        return merge::merge(s, point, paths, args.keep_added, ask);
+    }
     // A point taken without one part is restored without it, unless the part
     // was asked for by name.
     let has = |part: Part, held: bool| only == Some(part) || (only.is_none() && held);
@@ -101,6 +114,9 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         activation: args.activation.into(),
         ..Scope::default()
     };
+    if let Some(to) = &args.to {
+        return takeout::take_out(s, &point, &scope, to);
+    }
     let plan = restore::plan_goal(&engine, Goal::Point(Box::new(point)), &scope)?;
     if by_hand && !s.dry_run() && !plan.is_empty() {
         show(s, &plan, "restore")?;
@@ -161,8 +177,13 @@ pub(super) fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<E
     }
     if plan.is_empty() {
         let value = json!({ "goal": plan.goal.label(), "changed": false });
+        let goal = plan.goal.label();
         s.out.result(verb, value, |_| {
-            format!("everything is already as {} has it\n", plan.goal.label()).into_bytes()
+            let text = match verb {
+                "merge" => format!("what {goal} changed is all there already\n"),
+                _ => format!("everything is already as {goal} has it\n"),
+            };
+            text.into_bytes()
         })?;
         return Ok(Exit::Ok);
     }
@@ -236,23 +257,29 @@ fn show(s: &Session, plan: &Plan, verb: &str) -> Result<(), Failure> {
 
 /// The text differences a dry run shows, from now to what is wanted.
 fn show_texts(s: &Session, plan: &Plan) -> Result<(), Failure> {
+    let show = |text: &FileDiff| -> Result<(), Failure> {
+        s.out.say("")?;
+        let text = render::diff::file_text(text, &s.out.style);
+        Ok(std::io::Write::write_all(&mut std::io::stdout(), &text)?)
+    };
+    if let Some(merge) = &plan.merge {
+        return merge
+            .files
+            .iter()
+            .filter_map(|f| f.text.as_ref())
+            .try_for_each(show);
+    }
     let Some(point) = plan.goal.point().filter(|_| plan.scope.config) else {
         return Ok(());
     };
     let then = End::Point(Box::new(point.clone()));
     let found = diff::config_alone(&s.engine(), &End::Now, &then)?;
     let changed: Vec<_> = plan.roots.iter().flat_map(|r| r.changed_paths()).collect();
-    for file in found.iter().filter(|f| changed.contains(&f.path.0)) {
-        if let Some(text) = &file.text {
-            let text = render::diff::file_text(text, &s.out.style);
-            s.out.say("")?;
-            std::io::Write::write_all(&mut std::io::stdout(), &text)?;
-        }
-    }
-    Ok(())
+    let found = found.iter().filter(|f| changed.contains(&f.path.0));
+    found.filter_map(|f| f.text.as_ref()).try_for_each(show)
 }
 
-fn plan_json(plan: &Plan) -> Value {
+pub(super) fn plan_json(plan: &Plan) -> Value {
     let system = plan.system.as_ref().map(|p| {
         let (how, number) = match p.profile {
             ProfileMove::Stay => ("stay", None),
@@ -285,8 +312,9 @@ fn plan_json(plan: &Plan) -> Value {
         })
         .collect::<serde_json::Map<_, _>>()
         .into();
+    let merge = plan.merge.as_ref().map(|m| merge::as_json(m));
     json!({
-        "goal": plan.goal.label(), "system": system,
+        "goal": plan.goal.label(), "system": system, "merge": merge,
         "config": changes(&|part| *part == Owner::Config), "state": state,
         "units": plan.units, "warnings": plan.warnings,
     })
@@ -297,7 +325,7 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         "goal": restored.goal.label(), "changed": true, "paths": restored.changed,
         "generation": restored.generation, "activated": restored.activated,
         "undoPoint": restored.undo.id, "before": restored.before, "warnings": restored.warnings,
-        "switchCode": restored.switch_code,
+        "switchCode": restored.switch_code, "conflicts": restored.conflicts,
     });
     s.out.result(verb, value, |style| {
         let mut done = Vec::new();
@@ -337,6 +365,13 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         )
         .into_bytes()
     })?;
+    if restored.conflicts > 0 {
+        s.out.warn(format!(
+            "{} to settle by hand: look for <<<<<<<",
+            count(restored.conflicts, "conflict")
+        ));
+        return Ok(Exit::Partial);
+    }
     let Some(code) = restored.switch_code else {
         return Ok(Exit::Ok);
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Labels;
 use super::path::Three;
 use crate::plan::tree_diff::{Modified, Node, Tree, TreeError, Type};
+use crate::point::BytePath;
 
 /// One of the three trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +75,44 @@ pub enum Conflict {
     },
     /// One side has a directory with changes where the other has none.
     FileInTheWay,
+}
+
+/// A file both sides changed in ways that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileConflict {
+    /// Absolute logical path.
+    pub path: BytePath,
+    /// In which ways.
+    pub kinds: Vec<Conflict>,
+    /// The places in its text.
+    pub places: Vec<Place>,
+}
+
+/// A place in a text that both sides changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What is there now.
+    pub ours: Vec<u8>,
+    /// What both started from.
+    pub base: Vec<u8>,
+    /// What the point has.
+    pub theirs: Vec<u8>,
+}
+
+impl Conflict {
+    /// One word for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Text { .. } => "text",
+            Self::Binary => "binary",
+            Self::Target => "target",
+            Self::DeletedOurs => "deleted-ours",
+            Self::DeletedTheirs => "deleted-theirs",
+            Self::Type { .. } => "type",
+            Self::Metadata { .. } => "metadata",
+            Self::FileInTheWay => "file-in-the-way",
+        }
+    }
 }
 
 impl fmt::Display for Conflict {

@@ -7,8 +7,8 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
 use serde_json::Value;
 
-use super::near::nearest;
 use super::{BadPolicy, Policy};
+use crate::point::near::nearest;
 
 /// What a policy has several of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::locate::token;
-use super::near::hint;
 use super::shape::Wrong;
 use super::{Keep, PointPolicy, Policy, Remote, StateSet, When};
+use crate::point::near::hint;
 use crate::point::{Span, within};
 
 /// Where points live when no policy says.

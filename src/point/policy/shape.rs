@@ -8,9 +8,9 @@
 use serde_json::{Map, Value};
 
 use super::locate::{Part, token};
-use super::near::hint;
 use crate::nix::store_path::StorePath;
 use crate::point::Span;
+use crate::point::near::hint;
 
 /// Something wrong, by pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]

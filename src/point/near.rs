@@ -1,7 +1,7 @@
 //! The name somebody meant.
 
 /// The known name that is nearest to a wrong one, if one is near.
-pub(super) fn nearest<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
     let lower = wrong.to_lowercase();
     let (distance, name) = known
         .iter()
@@ -20,7 +20,7 @@ fn distance(wrong: &str, name: &str) -> usize {
 }
 
 /// How a wrong name is answered: with the one that was meant, else with all.
-pub(super) fn hint(wrong: &str, known: &[&str]) -> String {
+pub(crate) fn hint(wrong: &str, known: &[&str]) -> String {
     match nearest(wrong, known) {
         Some(name) => format!("did you mean {name}?"),
         None => format!("known here: {}", known.join(", ")),

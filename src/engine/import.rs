@@ -1,0 +1,360 @@
+//! Taking a point in from a file.
+//!
+//! The file is somebody else's: all of it is read and checked in a folder of
+//! its own before anything is stored. What is stored then is whole or gone, as
+//! a point that is taken here: marker, content, roots, document.
+
+use std::io::Read;
+use std::path::{Component, Path};
+
+use super::export::{CLOSURE, DOCUMENT, FOLDER, MARKS, TAG};
+use super::{Engine, EngineError, create};
+use crate::nix::store_path::StorePath;
+use crate::point::document::{ConfigRoot, Imported, MAX_BYTES, Pin, RootKind};
+use crate::point::{BytePath, Marks, Point};
+use crate::system::container::{self, ContainerError};
+use crate::system::lock::Mode;
+use crate::system::scratch::Scratch;
+use crate::system::{At, fault, nix_cli, pins, points, store};
+use crate::vault::{
+    Entry, EntryKind, Opened, RecoveryPassword, Repo, SnapshotInfo, Vault, VaultDir,
+};
+
+/// Longest marks.
+const MAX_MARKS: u64 = 64 << 10;
+
+/// What to take in.
+pub struct Request<'r> {
+    /// The file.
+    pub from: &'r mut dyn Read,
+    /// What it is called in messages.
+    pub name: String,
+    /// The system in it too.
+    pub closure: bool,
+    /// What opens it, unless anybody may.
+    pub password: Option<String>,
+    /// Only check it.
+    pub dry_run: bool,
+}
+
+/// What was taken in.
+#[derive(Debug)]
+pub struct Taken {
+    /// The point, as it is kept here.
+    pub point: Point,
+    /// Its marks.
+    pub marks: Marks,
+    /// Whether it was here before.
+    pub known: bool,
+    /// Whether it was taken by another machine.
+    pub foreign: bool,
+    /// Whether the file has the system.
+    pub has_closure: bool,
+    /// The vault's recovery password, when the vault was made just now.
+    pub recovery: Option<RecoveryPassword>,
+}
+
+/// A file that was read and found to be whole.
+struct Checked {
+    repo: Repo,
+    point: Point,
+    marks: Marks,
+    snapshots: Vec<SnapshotInfo>,
+    closure: Option<Entry>,
+}
+
+/// Imports a point.
+///
+/// # Errors
+/// A file that is not what was exported, in any way; a wrong password; another
+/// point of the same id. Nothing was changed then.
+pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, EngineError> {
+    points::prepare(engine.layout)?;
+    create::clean_after_crash(engine)?;
+    let _lock = engine.lock(Mode::Shared)?;
+    let scratch = Scratch::new(
+        engine.layout.state(),
+        "import",
+        engine.clock.new_id(engine.clock.now()),
+    )?;
+    let name = request.name.clone();
+    let checked = check(request.from, request.password, &name, &scratch)?;
+    let foreign = {
+        let mut seen = checked.point.clone();
+        seen.imported = Some(Imported { at: seen.created });
+        engine.is_foreign(&seen)
+    };
+    let known = known(engine, &checked.point, &name)?;
+    if request.closure && checked.closure.is_none() {
+        return Err(refused(
+            &name,
+            "it has no system in it",
+            "cairn import without --closure",
+        ));
+    }
+    let taken = |point, marks, recovery| Taken {
+        point,
+        marks,
+        known: known.is_some(),
+        foreign,
+        has_closure: checked.closure.is_some(),
+        recovery,
+    };
+    if request.dry_run {
+        return Ok(taken(checked.point.clone(), checked.marks.clone(), None));
+    }
+    if request.closure {
+        import_closure(engine, &checked, &scratch)?;
+    }
+    if let Some(point) = &known {
+        // Another import of the same file may bring the system it lacked.
+        if request.closure {
+            pin(engine, point)?;
+        }
+        let marks = points::read_marks(engine.layout, point.id)?;
+        return Ok(taken(point.clone(), marks, None));
+    }
+    let Opened { vault, recovery } = engine.open_or_make_vault()?;
+    let id = checked.point.id;
+    points::begin(engine.layout, id)?;
+    fault::point("import.begun");
+    match store_all(engine, &vault, &checked) {
+        Ok(point) => {
+            points::end(engine.layout, id)?;
+            Ok(taken(point, checked.marks.clone(), recovery))
+        }
+        Err(error) => {
+            // What cannot be cleaned away now is by the next run.
+            let _ = create::discard(engine, &vault, id);
+            if matches!(error, EngineError::Vault(_)) {
+                let _ = points::begin(engine.layout, id);
+            }
+            Err(error)
+        }
+    }
+}
+
+fn refused(file: &str, why: impl Into<String>, next: &str) -> EngineError {
+    EngineError::Import {
+        file: file.to_owned(),
+        why: why.into(),
+        next: next.to_owned(),
+    }
+}
+
+/// What to do about a file that is damaged.
+const AGAIN: &str = "copy the file again, or export it anew with cairn export ID FILE";
+
+/// Reads the file and checks all of it.
+fn check(
+    from: &mut dyn Read,
+    password: Option<String>,
+    name: &str,
+    scratch: &Scratch,
+) -> Result<Checked, EngineError> {
+    let bad = |why: String| refused(name, why, AGAIN);
+    let place = scratch.path().join("repository");
+    Repo::skeleton(&place)?;
+    let header = container::unpack(from, &place).map_err(|error| match error {
+        ContainerError::Io(error) => EngineError::Io(error),
+        ContainerError::Version { .. } => refused(name, error.to_string(), "cairn --version"),
+        other => bad(other.to_string()),
+    })?;
+    let password = match (header.password, password) {
+        (Some(open), _) => open,
+        (None, Some(given)) => given,
+        (None, None) => {
+            let next = format!("cairn import {name} --password-file FILE");
+            return Err(refused(name, "it is encrypted", &next));
+        }
+    };
+    let repo = Repo::open_with(&place, &password).map_err(|error| match error.is_key() {
+        true => EngineError::WrongPassword(name.to_owned()),
+        false => bad(error.to_string()),
+    })?;
+    let report = repo.check(true)?;
+    if let Some(problem) = report.problems.first() {
+        return Err(bad(format!("its content is damaged: {problem}")));
+    }
+    let snapshots = repo.snapshots()?.good;
+    let [own] = &snapshots
+        .iter()
+        .filter(|s| s.tag == TAG)
+        .collect::<Vec<_>>()[..]
+    else {
+        return Err(bad("it does not hold one point".to_owned()));
+    };
+    let entries = repo.entries(&own.id)?;
+    let file = |wanted: &str| {
+        let path = Path::new(FOLDER).join(wanted);
+        entries.iter().find(|e| e.path == path).cloned()
+    };
+    let read = |wanted: &str, most: u64| -> Result<Vec<u8>, EngineError> {
+        let entry = file(wanted).ok_or_else(|| bad(format!("it has no {wanted}")))?;
+        if !matches!(entry.kind, EntryKind::File { size, .. } if size <= most) {
+            return Err(bad(format!("its {wanted} is none")));
+        }
+        let mut text = Vec::new();
+        repo.read(&entry, &mut text)?;
+        Ok(text)
+    };
+    let point =
+        Point::parse_loose(&read(DOCUMENT, MAX_BYTES as u64)?).map_err(|e| bad(e.to_string()))?;
+    let marks: Marks = serde_json::from_slice(&read(MARKS, MAX_MARKS)?)
+        .map_err(|e| bad(format!("its marks: {e}")))?;
+    plausible(&point).map_err(bad)?;
+    held(&repo, &snapshots, &point).map_err(|e| match e {
+        EngineError::NoWay(why) => bad(why),
+        other => other,
+    })?;
+    let closure = file(CLOSURE).filter(|e| matches!(e.kind, EntryKind::File { .. }));
+    Ok(Checked {
+        repo,
+        point,
+        marks,
+        snapshots,
+        closure,
+    })
+}
+
+/// Whether the paths of a document are such as this program writes: absolute,
+/// without `..`, and never `/` itself.
+fn plausible(point: &Point) -> Result<(), String> {
+    let config = point.config.iter().flat_map(|c| &c.roots);
+    let state = point.state.values();
+    let roots = config.chain(state.clone().flat_map(|s| &s.roots));
+    let excluded = state.flat_map(|s| &s.excluded);
+    let paths = roots.map(|r: &ConfigRoot| &r.path).chain(excluded);
+    let plain = |path: &BytePath| {
+        let mut parts = path.0.components();
+        let absolute = parts.next() == Some(Component::RootDir);
+        let below = parts.clone().next().is_some();
+        absolute && below && parts.all(|p| matches!(p, Component::Normal(_)))
+    };
+    match paths.into_iter().find(|path| !plain(path)) {
+        Some(path) => Err(format!("it names the path {path}")),
+        None => Ok(()),
+    }
+}
+
+/// Whether the file holds all that the document says, unchanged.
+fn held(repo: &Repo, snapshots: &[SnapshotInfo], point: &Point) -> Result<(), EngineError> {
+    let config = point.config.iter().map(|c| {
+        let what = "the configuration".to_owned();
+        (what, c.snapshot(), &c.tree, &c.hash, &c.roots)
+    });
+    let state = point.state.iter().map(|(name, set)| {
+        let what = format!("state {}", name.escape_default());
+        (what, set.snapshot(), &set.tree, &set.hash, &set.roots)
+    });
+    for (what, snapshot, tree, hash, roots) in config.chain(state) {
+        let present = roots.iter().any(|r| r.kind != RootKind::Absent);
+        if snapshot.is_none() && !present {
+            continue;
+        }
+        let Some(found) = find(snapshots, point, tree) else {
+            return Err(EngineError::NoWay(format!("{what} is not in it")));
+        };
+        if !hash.is_empty() && repo.content_hash(&found.id)? != *hash {
+            return Err(EngineError::NoWay(format!("{what} is another one")));
+        }
+    }
+    Ok(())
+}
+
+/// A tree has the same id wherever it is copied to.
+fn find<'s>(snapshots: &'s [SnapshotInfo], point: &Point, tree: &str) -> Option<&'s SnapshotInfo> {
+    let tag = point.id.to_string();
+    snapshots.iter().find(|s| s.tag == tag && s.tree == tree)
+}
+
+/// The point of this id that is here; refuses another one.
+fn known(engine: &Engine<'_>, point: &Point, name: &str) -> Result<Option<Point>, EngineError> {
+    if !points::exists(engine.layout, point.id) {
+        return Ok(None);
+    }
+    let catalogue = engine.catalogue()?;
+    let here = catalogue.points.into_iter().map(|(p, _)| p);
+    match here.into_iter().find(|p| p.id == point.id) {
+        Some(here) if here.is_same_as(point) => Ok(Some(here)),
+        _ => {
+            let short = point.id.short_among([]);
+            let why = format!("another restore point {short} is here");
+            Err(refused(name, why, &format!("cairn show {short}")))
+        }
+    }
+}
+
+/// Copies the content, pins what is in the store, and writes the document.
+fn store_all(
+    engine: &Engine<'_>,
+    vault: &VaultDir,
+    checked: &Checked,
+) -> Result<Point, EngineError> {
+    let mut point = checked.point.clone();
+    let copy = |to: &Repo, tree: &str| -> Result<String, EngineError> {
+        match find(&checked.snapshots, &checked.point, tree) {
+            Some(found) => Ok(checked.repo.copy_to(to, &found.id)?),
+            None => Ok(String::new()),
+        }
+    };
+    if let Some(config) = &mut point.config {
+        config.snapshot = copy(vault.config(), &config.tree)?;
+    }
+    if !point.state.is_empty() {
+        let state = vault.state()?;
+        for set in point.state.values_mut() {
+            set.snapshot = copy(&state, &set.tree)?;
+        }
+    }
+    fault::point("import.copied");
+    point.pins = pin(engine, &point)?;
+    fault::point("import.pinned");
+    point.imported = Some(Imported {
+        at: engine.clock.now(),
+    });
+    if checked.marks != Marks::default() {
+        points::store_marks(engine.layout, point.id, &checked.marks)?;
+    }
+    points::store(engine.layout, &point)?;
+    fault::point("import.documented");
+    Ok(point)
+}
+
+/// Holds those of a point's systems that are in the store. A user who may not
+/// add roots has the point all the same.
+fn pin(engine: &Engine<'_>, point: &Point) -> Result<Vec<Pin>, EngineError> {
+    let mut there: Vec<&StorePath> = Vec::new();
+    for toplevel in point.system.toplevels() {
+        if store::is_valid(engine.layout, toplevel)? {
+            there.push(toplevel);
+        }
+    }
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
+    match pins::pin(engine.layout, point.id, there) {
+        Ok(pinned) => Ok(pinned.pins),
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(Vec::new()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Gives the system in the file to Nix.
+fn import_closure(
+    engine: &Engine<'_>,
+    checked: &Checked,
+    scratch: &Scratch,
+) -> Result<(), EngineError> {
+    let Some(entry) = &checked.closure else {
+        return Ok(());
+    };
+    let mut file = scratch.create("closure")?;
+    checked.repo.read(entry, &mut file)?;
+    let path = scratch.path().join("closure");
+    file.sync_all().at("flush", &path)?;
+    engine
+        .runner
+        .check(&nix_cli::import(engine.layout).input(path))?;
+    Ok(())
+}
