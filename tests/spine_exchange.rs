@@ -72,7 +72,7 @@ fn a_point_travels_and_comes_back_exactly() {
     let name = file.to_str().unwrap();
     let shown = laptop.cairn(&["import", name, "-n"]).ends(0);
     assert!(shown.out.contains("would be imported"), "{}", shown.out);
-    assert_eq!(laptop.ids(), [own.clone()]);
+    assert_eq!(laptop.ids(), std::slice::from_ref(&own));
     let told = laptop.cairn(&["import", name]).ends(0);
     assert!(told.out.contains("tower"), "{}", told.out);
     assert!(told.err.contains("only its id names it"), "{}", told.err);

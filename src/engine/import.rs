@@ -160,18 +160,21 @@ fn check(
         ContainerError::Version { .. } => refused(name, error.to_string(), "cairn --version"),
         other => bad(other.to_string()),
     })?;
+    let open = header.password.is_some();
     let password = match (header.password, password) {
-        (Some(open), _) => open,
+        (Some(told), _) => told,
         (None, Some(given)) => given,
         (None, None) => {
             let next = format!("cairn import {name} --password-file FILE");
             return Err(refused(name, "it is encrypted", &next));
         }
     };
-    let repo = Repo::open_with(&place, &password).map_err(|error| match error.is_key() {
-        true => EngineError::WrongPassword(name.to_owned()),
-        false => bad(error.to_string()),
-    })?;
+    let repo =
+        Repo::open_with(&place, &password).map_err(|error| match (error.is_key(), open) {
+            (true, false) => EngineError::WrongPassword(name.to_owned()),
+            (true, true) => bad("its own password does not open it".to_owned()),
+            (false, _) => bad(error.to_string()),
+        })?;
     let report = repo.check(true)?;
     if let Some(problem) = report.problems.first() {
         return Err(bad(format!("its content is damaged: {problem}")));
