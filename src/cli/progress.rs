@@ -2,13 +2,14 @@
 //! now and then where it is not, nothing with `--json` or `--quiet`.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::out::{Out, complain};
 use crate::engine::Progress;
@@ -25,9 +26,8 @@ const FRAME: Duration = Duration::from_millis(100);
 /// How often a line is written.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// Bytes are known to be so many. It does not fill the line: a terminal writes
-/// `^C` behind it.
-const BAR: &str = "{msg} [{bar:24}] {bytes}/{total_bytes} {eta} left";
+/// Bytes are known to be so many.
+const BAR: &str = "{msg} [{wide_bar}] {bytes}/{total_bytes} {eta} left";
 /// Nobody knows how many there are.
 const SPINNER: &str = "{spinner} {msg} {bytes} in {elapsed}";
 /// There are none to count.
@@ -161,12 +161,69 @@ impl Shared {
     }
 }
 
+/// Standard error as a terminal with a little less room than it has: where a
+/// line fills it, the `^C` that a terminal writes lands on the next one, and
+/// the bar would stay.
+#[derive(Debug)]
+struct Narrow;
+
+/// Columns for `^C`, and a few more that were typed.
+const MARGIN: u16 = 8;
+
+impl Narrow {
+    fn moved(&self, columns: usize, way: char) -> io::Result<()> {
+        match columns {
+            0 => Ok(()),
+            n => write!(io::stderr(), "\x1b[{n}{way}"),
+        }
+    }
+}
+
+impl TermLike for Narrow {
+    fn width(&self) -> u16 {
+        let columns = terminal::size().map_or(80, |(columns, _)| columns);
+        columns.saturating_sub(MARGIN).max(1)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        writeln!(io::stderr(), "{text}")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        io::stderr().write_all(text.as_bytes())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.write_str("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 fn goes_on(ended: &Receiver<()>, time: Duration) -> bool {
     ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout)
 }
 
 fn bar(label: &str, begun: Instant, shared: &Shared, ended: &Receiver<()>) {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like(Box::new(Narrow)))
         .with_message(label.to_owned())
         .with_elapsed(begun.elapsed());
     *locked(&shared.bar) = Some(bar.clone());

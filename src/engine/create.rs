@@ -326,6 +326,8 @@ fn take(
         points::store_marks(engine.layout, id, &marks)?;
     }
     fault::point("create.marked");
+    // From the document on it is a point.
+    engine.check_stop()?;
     points::store(engine.layout, &point)?;
     fault::point("create.documented");
     Ok((point, marks, warnings, state))
