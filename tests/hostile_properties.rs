@@ -377,6 +377,15 @@ fn any_tree_comes_back_over_any_other() {
     );
 }
 
+/// Which files are one is no part of it: others than those asked for may be
+/// names of the same.
+fn apart(mut nodes: Vec<Node>) -> Vec<Node> {
+    for node in &mut nodes {
+        node.first = None;
+    }
+    nodes
+}
+
 /// A named part comes back alone: inside it is as it was then, outside as it
 /// is now, but for folders on the way that were gone.
 #[test]
@@ -385,10 +394,10 @@ fn any_part_comes_back_alone() {
     let run = |here: &Here, _, (then, now, pick): (Spec, Spec, prop::sample::Index)| {
         all.fetch_add(1, Ordering::Relaxed);
         materialize(&here.etc(), &then);
-        let wanted = here.picture();
+        let wanted = apart(here.picture());
         let point = here.take();
         materialize(&here.etc(), &now);
-        let before = here.picture();
+        let before = apart(here.picture());
         let all: BTreeSet<&PathBuf> = wanted.iter().chain(&before).map(|n| &n.path).collect();
         let below: Vec<&&PathBuf> = all.iter().filter(|p| p.starts_with("etc/nixos")).collect();
         let part = (**below[pick.index(below.len())]).clone();
@@ -399,13 +408,13 @@ fn any_part_comes_back_alone() {
         match here.restore(&point, &scope) {
             Ok(()) => {}
             Err(EngineError::NoWay(_)) => {
-                same(&before, &here.picture(), "refused")?;
+                same(&before, &apart(here.picture()), "refused")?;
                 return Ok(());
             }
             Err(e) => return Err(TestCaseError::fail(format!("{part:?}: {e}"))),
         }
         parts.fetch_add(1, Ordering::Relaxed);
-        let after = here.picture();
+        let after = apart(here.picture());
         let split = |nodes: &[Node], inside: bool| -> Vec<Node> {
             let there = |n: &&Node| n.path.starts_with(&part) == inside;
             nodes.iter().filter(there).cloned().collect()
@@ -426,7 +435,7 @@ fn any_part_comes_back_alone() {
         }
         if after != before {
             here.undo();
-            same(&before, &here.picture(), "undo")?;
+            same(&before, &apart(here.picture()), "undo")?;
         }
         Ok(())
     };
@@ -445,10 +454,10 @@ fn what_was_added_is_kept() {
     let run = |here: &Here, _, (then, now): (Spec, Spec)| {
         all.fetch_add(1, Ordering::Relaxed);
         materialize(&here.etc(), &then);
-        let wanted = here.picture();
+        let wanted = apart(here.picture());
         let point = here.take();
         materialize(&here.etc(), &now);
-        let before = here.picture();
+        let before = apart(here.picture());
         let scope = Scope {
             keep_added: true,
             ..whole()
@@ -456,13 +465,13 @@ fn what_was_added_is_kept() {
         match here.restore(&point, &scope) {
             Ok(()) => {}
             Err(EngineError::NoWay(_)) => {
-                same(&before, &here.picture(), "refused")?;
+                same(&before, &apart(here.picture()), "refused")?;
                 return Ok(());
             }
             Err(e) => return Err(TestCaseError::fail(e.to_string())),
         }
         kept.fetch_add(1, Ordering::Relaxed);
-        let after = here.picture();
+        let after = apart(here.picture());
         let has = |nodes: &[Node], path: &Path| nodes.iter().any(|n| n.path == path);
         for node in &wanted {
             prop_assert!(after.contains(node), "{:?} is not as it was", node.path);
@@ -612,7 +621,7 @@ fn no_step_leads_out() {
         Ok(())
     };
     let strategy = prop::collection::vec((any_path(), step()), 1..40);
-    runner(cases(1500)).run(&strategy, run).unwrap();
+    runner(cases(1500).max(1500)).run(&strategy, run).unwrap();
     println!("{} steps were taken", taken.get());
     assert!(taken.get() > 1500);
 }
