@@ -1,6 +1,25 @@
 //! What the repository library does wrong when it is used plainly, and that
-//! our layer does it right. The plain use is asserted too, where that is
-//! cheap: once the library changes, these tests say so.
+//! our layer does it right. The plain use is asserted too: once the library
+//! changes, these tests say so.
+//!
+//! | | Pitfall | Test (those of restores are in `vault_pitfalls_restore.rs`) |
+//! |---|---|---|
+//! | 1 | unreadable files are dropped, an unreadable folder is stored empty, and all is said to be well | `unreadable_paths_are_never_dropped_silently` |
+//! | 2 | the root's own metadata is lost | `the_roots_own_metadata_is_kept` |
+//! | 3 | content that changes while it is read is not noticed | `the_plain_backup_keeps_a_torn_file`, `a_torn_file_is_never_kept` |
+//! | 4 | `PathList::sanitize` resolves links | `a_root_that_is_a_symlink_stays_one` |
+//! | 5 | a restore writes through a link that is in the way | `a_link_in_the_way_is_not_written_through` |
+//! | 6 | a tree with hard links cannot be restored over itself | `hard_links_are_restored_over_themselves` |
+//! | 7 | missing and corrupt packs are panics, with a part written | `the_plain_restore_panics_on_a_missing_pack`, `missing_and_corrupt_packs_are_errors_that_name_the_file` |
+//! | 7 | so is a full disk | `a_full_disk_is_an_error_and_leaves_nothing` |
+//! | 8 | a restore changes files in place | `a_file_is_replaced_at_once` |
+//! | 8 | it flushes nothing | `what_is_restored_is_flushed` |
+//! | 8 | it trusts size and time | `a_file_is_compared_by_its_content` |
+//! | 10 | one damaged index blocks everything | `a_damaged_index_is_named_and_nothing_is_removed` |
+//! | 11 | one damaged snapshot hides all | `one_damaged_snapshot_does_not_hide_the_others` |
+//! | 13 | temporary files leak | `leftovers_of_writers_are_ignored_and_pruned` |
+//! | 14 | folders are not flushed, files are open to others | `files_and_their_names_are_synced`, `the_plain_backend_is_open_to_others`, `everything_is_private_under_any_umask` |
+//! | 15 | a flipped bit is found only by reading the data | `a_flipped_bit_is_found_by_reading_the_data` |
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -222,6 +241,58 @@ fn a_torn_file_is_never_kept() {
     });
     assert_eq!(vault.config().snapshots().unwrap().good.len(), kept);
     eprintln!("kept {kept}, refused {refused}");
+}
+
+/// The file is written anew once the plain call has read the first of it.
+#[test]
+fn the_plain_backup_keeps_a_torn_file() {
+    let size = 64 << 20;
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let root = one_file(dir.path(), &vec![b'1'; size]);
+        let file = root.join("f");
+        let vault = vault(dir.path());
+        let second = vec![b'2'; size];
+        let done = AtomicBool::new(false);
+        let plain = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_being_read(&file) {
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+                fs::File::options()
+                    .write(true)
+                    .open(&file)
+                    .and_then(|mut f| std::io::Write::write_all(&mut f, &second))
+                    .unwrap();
+            });
+            let _done = StopOnDrop(&done);
+            naive_backup(&vault, &root)
+        });
+        let nodes = naive_nodes(&vault, &plain);
+        let (_, node) = nodes.iter().find(|(p, _)| p.ends_with("src/f")).unwrap();
+        let kept = vault.config().entries(plain.id.to_hex().as_str()).unwrap();
+        let entry = kept.iter().find(|e| e.path.ends_with("src/f")).unwrap();
+        assert_eq!(node.meta.size, size as u64);
+        let bytes = content(vault.config(), entry);
+        if bytes.first() != bytes.last() {
+            return;
+        }
+    }
+    panic!("never a mixture: the library notices now");
+}
+
+/// Whether this process has a file open and has read some of it.
+fn is_being_read(file: &Path) -> bool {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let mut of_file = descriptors.filter(|d| fs::read_link(d.path()).is_ok_and(|to| to == file));
+    of_file.any(|descriptor| {
+        let info = Path::new("/proc/self/fdinfo").join(descriptor.file_name());
+        let text = fs::read_to_string(info).unwrap_or_default();
+        let read = text.lines().find_map(|l| l.strip_prefix("pos:"));
+        read.is_some_and(|at| at.trim() != "0")
+    })
 }
 
 #[test]

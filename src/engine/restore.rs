@@ -410,6 +410,7 @@ fn begin(
         scope: plan.scope.clone(),
         made: plan.roots.iter().flat_map(RootPlan::made).collect(),
         above: put::missing_above(engine, &plan.roots)?,
+        emptied: plan.emptied.clone(),
         roots: plan.roots.iter().map(|r| r.root.path.clone()).collect(),
         kept: Vec::new(),
         stopped: points::owed(engine.layout, undo.id)?.units,

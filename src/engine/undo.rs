@@ -73,7 +73,7 @@ pub fn plan_ending(engine: &Engine<'_>, way: Way) -> Result<(Entry, Plan), Engin
         (Way::Abort, _) => restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?)),
     };
     let emptied = match way {
-        Way::Resume => Vec::new(),
+        Way::Resume => entry.emptied.clone(),
         Way::Abort => entry.above.clone(),
     };
     let plan = Plan {

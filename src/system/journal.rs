@@ -44,6 +44,9 @@ pub struct Entry {
     /// takes them away when they are empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub above: Vec<crate::point::BytePath>,
+    /// Folders that go when they are empty: what it undoes had made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emptied: Vec<crate::point::BytePath>,
     /// Roots of configuration and state it covers; going back touches no
     /// others.
     #[serde(default)]
