@@ -19,10 +19,12 @@ pub mod policy;
 pub mod prune;
 mod put;
 mod quiet;
+pub mod repair;
 pub mod restore;
 pub mod state;
 mod state_diff;
 pub mod status;
+mod store_check;
 pub mod undo;
 pub mod verify;
 

@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+pub mod aside;
 pub mod attempts;
 pub mod beneath;
 pub mod clock;

@@ -25,7 +25,9 @@ mod open;
 mod quiet;
 mod read;
 mod reader;
+mod repair;
 mod repo;
+mod salvage;
 mod source;
 mod store;
 #[cfg(test)]
@@ -36,6 +38,7 @@ mod view;
 mod walk;
 
 use std::io::Write;
+use std::path::Path;
 
 pub use error::VaultError;
 pub use keys::RecoveryPassword;
@@ -44,7 +47,7 @@ pub use open::{Opened, VaultDir};
 pub use repo::Repo;
 pub use types::{
     CaptureRequest, CaptureRoot, Captured, CheckReport, DamagedSnapshot, Entry, EntryKind,
-    Forgotten, OnUnreadable, PruneStats, Skipped, SnapshotInfo, SnapshotList, Timestamp,
+    Forgotten, OnUnreadable, PruneStats, Repaired, Skipped, SnapshotInfo, SnapshotList, Timestamp,
     Unreadable, Xattr,
 };
 
@@ -115,6 +118,16 @@ pub trait Vault {
     /// Only if the repository cannot be opened or listed.
     fn check(&self, read_data: bool) -> Result<CheckReport, VaultError>;
 
+    /// Repairs what can be. What is damaged is moved below `aside`, a folder of
+    /// this repository alone; with `read_data` flipped bits are looked for. The
+    /// caller holds the exclusive lock.
+    ///
+    /// # Errors
+    ///
+    /// If the repository cannot be opened, or a file cannot be moved. What was
+    /// repaired until then stays so.
+    fn repair(&self, aside: &Path, read_data: bool) -> Result<Vec<Repaired>, VaultError>;
+
     /// Bytes of the repository on disk.
     ///
     /// # Errors
@@ -154,6 +167,10 @@ impl Vault for Repo {
 
     fn check(&self, read_data: bool) -> Result<CheckReport, VaultError> {
         self.check_all(read_data)
+    }
+
+    fn repair(&self, aside: &Path, read_data: bool) -> Result<Vec<Repaired>, VaultError> {
+        self.repair_alone(aside, read_data)
     }
 
     fn size(&self) -> Result<u64, VaultError> {
