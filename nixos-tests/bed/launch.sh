@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Puts a bed's tree together and boots it, or runs one command in it while it
-# is off. The mounts are in a namespace of their own: they go with the process.
+# is off, or beside it: then ROOT names the tree, as a rescue system would find
+# it mounted. The mounts are in a namespace of their own: they go with the
+# process.
 #
 #   launch.sh BED LOWER boot [NSPAWN-OPTION...]
 #   launch.sh BED LOWER run COMMAND...
+#   launch.sh BED LOWER beside COMMAND...
 #
 # BED is the bed's directory, LOWER the overlay's lower directories. CGROUPS
 # names the control groups to run in, by colons.
@@ -41,6 +44,10 @@ case $verb in
     mount --rbind /dev "$root/dev"
     mount -t proc proc "$root/proc"
     exec env -i PATH=/usr/bin:/usr/sbin HOME=/root chroot "$root" "$@"
+    ;;
+  beside)
+    export ROOT=$root
+    exec "$@"
     ;;
   boot)
     # The words of the host's environment that would reach the guest are few.

@@ -1,9 +1,9 @@
 //! Going on, going back, and undoing.
 
 use super::restore::{self, Plan, Restored};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, fetch};
 use crate::point::{Point, Selector};
-use crate::system::journal::{self, Entry, Goal, State};
+use crate::system::journal::{self, Entry, Goal, Scope, State};
 use crate::system::lock::Mode;
 use crate::system::points;
 
@@ -22,18 +22,25 @@ fn reversible(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Entry,
         .ok_or(EngineError::NoRestore("undo"))
 }
 
-/// Plans the undo of the last restore, or of the one `selector` names.
+/// Plans the undo of the last restore, or of the one `selector` names; `change`
+/// has the last word on how.
 ///
 /// # Errors
 /// When there is none, its undo point is gone, or one is unfinished: that has
 /// to end first.
-pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, EngineError> {
+pub fn plan(
+    engine: &Engine<'_>,
+    selector: Option<&Selector>,
+    change: impl FnOnce(&mut Scope),
+) -> Result<Plan, EngineError> {
     if let Some(entry) = journal::unfinished(engine.layout)? {
         return Err(EngineError::Unfinished(Box::new(entry)));
     }
     let entry = reversible(engine, selector)?;
     let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
-    restore::plan_again(engine, goal, &entry.scope_back())
+    let mut scope = entry.scope_back();
+    change(&mut scope);
+    restore::plan_again(engine, goal, &scope)
 }
 
 fn by_id(engine: &Engine<'_>, id: crate::point::PointId) -> Result<Point, EngineError> {
@@ -81,6 +88,9 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let lock = engine.lock(Mode::Exclusive)?;
     let cleaned = super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
+    if let Some(fetch) = &plan.fetch {
+        fetch::run(engine, &plan.goal, fetch)?;
+    }
     let (verb, ended) = match way {
         Way::Resume => ("resume", State::Done),
         Way::Abort => ("abort", State::Aborted),
@@ -110,7 +120,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let staging = before.clone().unwrap_or_else(|| undo.clone());
     let mut restored =
         restore::converge(engine, &lock, plan, staging, &entry).map_err(restore::halfway)?;
-    restored.warnings.extend(cleaned.troubles);
+    restored.notes.extend(cleaned.troubles);
     entry.state = ended;
     journal::store(engine.layout, &entry)?;
     Ok(Restored {

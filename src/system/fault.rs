@@ -32,6 +32,9 @@ pub const PRUNE: &[&str] = &[
     "prune.vault-pruned",
 ];
 
+/// Points passed by a restore whose system is fetched first, before all others.
+pub const FETCH: &[&str] = &["fetch.held", "fetch.done"];
+
 /// Points passed by `restore`, in order.
 pub const RESTORE: &[&str] = &[
     "restore.undo-point",
@@ -72,7 +75,7 @@ mod imp {
 
     pub(super) fn point(name: &str) {
         debug_assert!(
-            [super::CREATE, super::PRUNE, super::RESTORE]
+            [super::CREATE, super::PRUNE, super::FETCH, super::RESTORE]
                 .iter()
                 .any(|l| l.contains(&name)),
             "fault point {name} is not listed"

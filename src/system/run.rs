@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -22,8 +23,11 @@ pub struct Call {
     pub dir: Option<PathBuf>,
     /// Run it as this user and group (needs root).
     pub user: Option<(u32, u32)>,
-    /// Let it write to our terminal instead of keeping what it prints.
+    /// Let what it prints and complains go to our standard error, where it
+    /// disturbs no result, instead of keeping it.
     pub show: bool,
+    /// Let what it complains go to our standard error instead of keeping it.
+    pub tell: bool,
     /// Kill it, and all it started, after this long; it prints to nobody then.
     pub limit: Option<Duration>,
 }
@@ -175,7 +179,15 @@ impl Runner for Processes {
             command.uid(uid).gid(gid);
         }
         if call.show {
-            command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+            let ours = io::stderr().as_fd().try_clone_to_owned();
+            let ours = ours.map_err(|source| RunError::Start {
+                program: call.program.clone(),
+                source,
+            })?;
+            command.stdout(ours).stderr(Stdio::inherit());
+        }
+        if call.tell {
+            command.stderr(Stdio::inherit());
         }
         let start = |source| RunError::Start {
             program: call.program.clone(),
