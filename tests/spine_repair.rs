@@ -84,11 +84,11 @@ impl Scene {
     }
 
     /// What is wrong, as (point, what).
-    fn problems(&self, args: &[&str], code: i32) -> Vec<(String, String)> {
+    fn problems(&self, args: &[&str], code: i32) -> Said {
         said(&self.verify(args, code)["problems"])
     }
 
-    fn repair(&self, args: &[&str], code: i32) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    fn repair(&self, args: &[&str], code: i32) -> (Said, Said) {
         let args: Vec<&str> = ["--repair"].iter().chain(args).copied().collect();
         let report = self.verify(&args, code);
         assert_eq!(report["repair"], true);
@@ -146,7 +146,10 @@ impl Scene {
     }
 }
 
-fn said(list: &Value) -> Vec<(String, String)> {
+/// What was said, each of a point or of none.
+type Said = Vec<(String, String)>;
+
+fn said(list: &Value) -> Said {
     let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let list = list.as_array().unwrap().iter();
     list.map(|p| (word(&p["point"]), word(&p["what"])))

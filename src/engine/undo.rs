@@ -22,13 +22,20 @@ fn reversible(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Entry,
         .ok_or(EngineError::NoRestore("undo"))
 }
 
-/// Plans the undo of the last restore, or of the one `selector` names; `change`
-/// has the last word on how.
+/// Plans the undo of the last restore, or of the one `selector` names.
+///
+/// # Errors
+/// As [`plan_with`].
+pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, EngineError> {
+    plan_with(engine, selector, |_| {})
+}
+
+/// The same; `change` has the last word on how.
 ///
 /// # Errors
 /// When there is none, its undo point is gone, or one is unfinished: that has
 /// to end first.
-pub fn plan(
+pub fn plan_with(
     engine: &Engine<'_>,
     selector: Option<&Selector>,
     change: impl FnOnce(&mut Scope),

@@ -171,7 +171,7 @@ pub(super) fn rollback(s: &Session, args: Rollback) -> Result<Exit, Failure> {
 /// `undo`
 pub(super) fn undo(s: &Session, args: &Undo) -> Result<Exit, Failure> {
     let how = |scope: &mut Scope| s.activate(args.activation, scope);
-    let plan = undo::plan(&s.engine(), args.point.as_ref(), how)?;
+    let plan = undo::plan_with(&s.engine(), args.point.as_ref(), how)?;
     carry_out(s, plan, "undo")
 }
 
