@@ -51,6 +51,9 @@ pub const PRUNE: &[&str] = &[
     "prune.vault-pruned",
 ];
 
+/// Points passed by a restore whose system is fetched first, before all others.
+pub const FETCH: &[&str] = &["fetch.held", "fetch.done"];
+
 /// Steps of `restore` and `undo` alone.
 pub const RESTORE: &[&str] = &[
     "restore.undo-point",
@@ -230,6 +233,7 @@ mod imp {
             super::RESTORE,
             super::CONVERGE,
             super::END,
+            super::FETCH,
             super::MERGE,
             super::IMPORT,
             super::TAKEOUT,

@@ -143,7 +143,7 @@ fn one_problem(machine: &Machine, point: &str, what: &str) {
         "{text}"
     );
     assert!(
-        text.ends_with("1 problem: 2 restore points, 2 snapshots\n"),
+        text.contains("\n1 problem: 2 restore points, 2 snapshots\n  try: cairn verify --repair"),
         "{text}"
     );
 }

@@ -25,6 +25,7 @@ impl Switching {
             ),
             ("systemd-run", "printf '%s\\n' \"$*\" >> \"$UNITS.run\"\n"),
             ("journalctl", "exit 0\n"),
+            ("nixos-enter", "printf '%s\\n' \"$*\" >> \"$UNITS.enter\"\n"),
         ] {
             let path = machine.0.home().join(name);
             fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
@@ -199,6 +200,9 @@ fn a_switch_that_was_refused_has_its_profile_put_back() {
         (&"refused".into(), &"repaired".into())
     );
     assert_eq!(m.0.profile(), before);
+    // The boot loader was told as well, as that of another root is.
+    let told = fs::read_to_string(m.0.home().join("units.json.enter")).unwrap();
+    assert!(told.contains("switch-to-configuration boot"), "{told}");
 }
 
 #[test]

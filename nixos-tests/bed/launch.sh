@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Puts a bed's tree together and boots it, runs one command in it while it is
-# off, or writes it to the disks of a machine with firmware. The mounts are in a
-# namespace of their own: they go with the process.
+# Puts a bed's tree together and boots it, or runs one command: in it while it
+# is off, or beside it (then ROOT names the tree, as a rescue system would find
+# it mounted); or writes it to the disks of a machine with firmware. The mounts
+# are in a namespace of their own: they go with the process.
 #
 #   launch.sh BED LOWER boot [NSPAWN-OPTION...]
 #   launch.sh BED LOWER run COMMAND...
+#   launch.sh BED LOWER beside COMMAND...
 #   launch.sh BED LOWER disks ESP
 #
 # BED is the bed's directory, LOWER the overlay's lower directories. CGROUPS
@@ -46,6 +48,10 @@ case $verb in
     ;;
   disks)
     exec "${0%/*}/disks.sh" "$root" "$1" "$bed"
+    ;;
+  beside)
+    export ROOT=$root
+    exec "$@"
     ;;
   boot)
     # The words of the host's environment that would reach the guest are few.

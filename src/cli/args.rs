@@ -213,7 +213,7 @@ pub struct Diff {
 }
 
 /// `restore`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Restore {
     /// The point [default: picked from a list on a terminal, else latest]
     pub point: Option<Selector>,
@@ -247,17 +247,38 @@ pub struct Restore {
     /// How the system is activated
     #[command(flatten)]
     pub activation: ActivationArgs,
+    /// Where a system comes from that is gone
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+    /// Build a system that is gone again, from the captured configuration
+    #[arg(long, conflicts_with = "from")]
+    pub rebuild: bool,
 }
 
 /// How a system is activated.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub struct ActivationArgs {
-    /// Run the system from the next boot on, not now
+    /// Run the system from the next boot on, not now; with --root, tell the boot loader there of it
     #[arg(long, conflicts_with = "test")]
     pub boot: bool,
     /// Run the system now, but do not make it the boot default
     #[arg(long)]
     pub test: bool,
+    /// Install the boot loader itself as well, not only its menu; with --root, implies --boot
+    #[arg(long, conflicts_with = "test")]
+    pub install_bootloader: bool,
+}
+
+/// Where a system comes from that is gone from the store.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FetchArgs {
+    /// Fetch a system that is gone from this Nix store, such as a binary cache; may be repeated
+    /// [default: the policy's caches]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub from: Vec<String>,
+    /// Take what nobody trusted has signed
+    #[arg(long)]
+    pub no_check_sigs: bool,
 }
 
 /// A part of a point.
@@ -306,6 +327,9 @@ pub struct Import {
 pub struct Undo {
     /// The restore to reverse, by its point or its undo point [default: the last one]
     pub point: Option<Selector>,
+    /// How the system is activated, if not as it was for the restore
+    #[command(flatten)]
+    pub activation: ActivationArgs,
 }
 
 /// `rollback`
@@ -317,6 +341,9 @@ pub struct Rollback {
     /// How the system is activated
     #[command(flatten)]
     pub activation: ActivationArgs,
+    /// Where a system comes from that is gone
+    #[command(flatten)]
+    pub fetch: FetchArgs,
 }
 
 /// `mark-good`, `mark-bad`, `pin`, `unpin`
@@ -518,6 +545,12 @@ pub struct Verify {
     /// Read every stored byte: the only way to find a flipped bit
     #[arg(long)]
     pub read_data: bool,
+    /// Compare systems with the hashes that Nix has of them
+    #[arg(long)]
+    pub store: bool,
+    /// Repair what can be; what is damaged is moved aside, never deleted
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// `demo`

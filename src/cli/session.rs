@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::Global;
+use super::args::{ActivationArgs, FetchArgs, Global};
 use super::failure::Failure;
 use super::out::Out;
 use super::progress::Screen;
 use crate::engine::Engine;
+use crate::engine::fetch::Sources;
 use crate::point::Policy;
 use crate::render::Style;
 use crate::system::clock::{Clock, SystemClock};
+use crate::system::journal::{Activation, Scope};
 use crate::system::layout::StateDir;
 use crate::system::run::Processes;
 use crate::system::{At, Layout, interrupt, picker, policy_file, terminal};
@@ -155,6 +157,37 @@ impl Session {
     /// everything beforehand.
     pub(super) fn may_pick(&self) -> bool {
         !self.global.yes && !self.global.json && picker::is_possible()
+    }
+
+    /// Asks a question that may be left open: nobody there is a no.
+    pub(super) fn may(&self, question: &str) -> bool {
+        let somebody = !self.global.yes && !self.global.json && terminal::is_interactive();
+        somebody && terminal::ask(question)
+    }
+
+    /// How a system is to be activated. A boot loader is installed in the boot
+    /// step, which another root has only when it is asked for.
+    pub(super) fn activate(&self, args: ActivationArgs, scope: &mut Scope) {
+        let boot = args.boot || (args.install_bootloader && !self.layout.is_live());
+        scope.activation = match (boot, args.test) {
+            (true, _) => Activation::Boot,
+            (_, true) => Activation::Test,
+            _ => scope.activation,
+        };
+        scope.bootloader |= args.install_bootloader;
+    }
+
+    /// Where a system may come from that is gone.
+    pub(super) fn sources(&self, args: FetchArgs) -> Sources {
+        let policy = Sources::of(&self.policy);
+        Sources {
+            urls: if args.from.is_empty() {
+                policy.urls
+            } else {
+                args.from
+            },
+            unsigned: args.no_check_sigs,
+        }
     }
 
     /// Asks before something changes; `--yes` answers.

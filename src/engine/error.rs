@@ -175,6 +175,36 @@ pub enum EngineError {
         point: String,
         /// Its toplevel.
         toplevel: StorePath,
+        /// The command that builds its configuration again.
+        recipe: Option<String>,
+    },
+    /// A system that is gone could not be had elsewhere.
+    #[error(
+        "{} is gone from the store and could not be fetched: {}",
+        toplevel.to_absolute_path(),
+        tried.join("; ")
+    )]
+    NotFetched {
+        /// The system.
+        toplevel: StorePath,
+        /// What each place said.
+        tried: Vec<String>,
+        /// Whether unsigned paths were taken.
+        unsigned: bool,
+    },
+    /// There is nothing to build a system from.
+    #[error("the configuration in restore point {point} has no flake.nix and no configuration.nix")]
+    NoRecipe {
+        /// Short id.
+        point: String,
+    },
+    /// The boot loader of another root was not told.
+    #[error("the boot step failed with exit code {code}: {line}")]
+    BootStep {
+        /// Exit code.
+        code: i32,
+        /// What was run, as a person would type it.
+        line: String,
     },
     /// The caller lacks the rights; found before anything was changed.
     #[error("this needs rights that user {uid} does not have: {what}")]
@@ -338,9 +368,23 @@ impl EngineError {
                 "cairn prune (it also frees what this attempt had stored)".into()
             }
             Self::Vault(_) => "cairn verify".into(),
-            Self::ToplevelGone { point, .. } => {
-                format!("cairn restore {point} --only config && nixos-rebuild switch")
+            Self::ToplevelGone { point, recipe, .. } => match recipe {
+                Some(line) => format!(
+                    "cairn restore {point} --rebuild (or --from URL; by hand: cairn restore \
+                     {point} --only config && {line})"
+                ),
+                None => format!("cairn restore {point} --from URL (a binary cache that has it)"),
+            },
+            Self::NotFetched {
+                unsigned, tried, ..
+            } => {
+                let signature = |t: &String| t.contains("signature");
+                match !unsigned && tried.iter().any(signature) {
+                    true => "again with --no-check-sigs, if you trust that store".into(),
+                    false => "again with --rebuild, or with --from and another store".into(),
+                }
             }
+            Self::NoRecipe { point } => format!("cairn restore {point} --from URL"),
             Self::NotAllowed { .. } => "sudo cairn …".into(),
             Self::NoGeneration { .. } => "cairn generations list".into(),
             Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),

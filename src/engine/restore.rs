@@ -9,19 +9,20 @@ use std::path::PathBuf;
 
 use super::apply::{self, Part, RootPlan};
 use super::create::{self, AskState, Created, Request};
+use super::fetch::{self, Fetch, Sources};
 use super::progress::Task;
 use super::state::{self, Source};
 use super::step::step;
 use super::{Engine, EngineError, Stores, merge, put, quiet, versions};
 use crate::nix::store_path::StorePath;
-use crate::plan::restore::{ProfileMove, SystemPlan, When, plan_system};
+use crate::plan::restore::{ProfileMove, Reach, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
 use crate::point::{BytePath, Point, PointId, Selector};
 use crate::system::journal::{self, Activation, Entry, Scope, State};
 use crate::system::lock::Lock;
 use crate::system::toplevel::Reader;
 use crate::system::{
-    generations, nix_cli, pointers, points, room, services, store, switch, switches,
+    enter, generations, loader, nix_cli, pointers, points, room, services, switch, switches,
 };
 
 /// What is to be brought back.
@@ -50,13 +51,15 @@ impl Goal {
         }
     }
 
-    pub(super) fn system(&self) -> System {
-        match self {
-            Self::Point(point) => point.system.clone(),
-            Self::Toplevel(path) => System {
-                current: Some(path.clone()),
-                ..System::default()
-            },
+    /// The system to bring back: the goal's, unless another stands in for it.
+    pub(super) fn system(&self, stand_in: Option<&StorePath>) -> System {
+        let alone = |path: &StorePath| System {
+            current: Some(path.clone()),
+            ..System::default()
+        };
+        match (stand_in, self) {
+            (Some(path), _) | (None, Self::Toplevel(path)) => alone(path),
+            (None, Self::Point(point)) => point.system.clone(),
         }
     }
 
@@ -74,8 +77,13 @@ pub struct Plan {
     pub goal: Goal,
     /// What of it.
     pub scope: Scope,
+    /// What has to be fetched first.
+    pub fetch: Option<Fetch>,
     /// The system part; absent when not asked for.
     pub system: Option<SystemPlan>,
+    /// What tells the boot loader of another root of the system, when it will
+    /// have to be told and the plan leaves it to the user.
+    pub boot_step: Option<String>,
     /// The files, root by root: of the configuration, then of state.
     pub roots: Vec<RootPlan>,
     /// Units that own state which changes: they are stopped, and started again
@@ -114,15 +122,21 @@ pub struct Restored {
     pub generation: Option<u64>,
     /// Whether the profile moved.
     pub moved: bool,
-    /// Whether the running system was switched.
+    /// Whether a system was activated.
     pub activated: bool,
+    /// Whether it runs now, or only boots next.
+    pub runs: bool,
+    /// What the user is left to run, for the machine to boot what was restored.
+    pub boot_step: Option<String>,
     /// The exit code of `switch-to-configuration`, when the switch went on but
     /// not all of it worked (2 or 4).
     pub switch_code: Option<i32>,
     /// Files that a merge left with conflicts.
     pub conflicts: usize,
-    /// Worth knowing.
+    /// What the plan warned of.
     pub warnings: Vec<String>,
+    /// What is known only now.
+    pub notes: Vec<String>,
 }
 
 /// Plans a restore of the point `selector` names.
@@ -143,7 +157,20 @@ pub fn plan(engine: &Engine<'_>, selector: &Selector, scope: &Scope) -> Result<P
 /// # Errors
 /// As [`plan`].
 pub fn plan_goal(engine: &Engine<'_>, goal: Goal, scope: &Scope) -> Result<Plan, EngineError> {
-    plan_named(engine, goal, scope, Look::First)
+    plan_from(engine, goal, scope, &Sources::of(engine.policy))
+}
+
+/// Plans a restore of a goal at hand, whose system may come from elsewhere.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_from(
+    engine: &Engine<'_>,
+    goal: Goal,
+    scope: &Scope,
+    sources: &Sources,
+) -> Result<Plan, EngineError> {
+    plan_named(engine, goal, scope, sources, Look::First)
 }
 
 /// Plans again what was planned once: a path that was named and is nowhere by
@@ -153,7 +180,13 @@ pub(super) fn plan_again(
     goal: Goal,
     scope: &Scope,
 ) -> Result<Plan, EngineError> {
-    plan_named(engine, goal, scope, Look::Again)
+    plan_named(
+        engine,
+        goal,
+        scope,
+        &Sources::of(engine.policy),
+        Look::Again,
+    )
 }
 
 /// What planning looks at beside what differs.
@@ -171,17 +204,24 @@ fn plan_named(
     engine: &Engine<'_>,
     goal: Goal,
     scope: &Scope,
+    sources: &Sources,
     look: Look,
 ) -> Result<Plan, EngineError> {
     let mut warnings = Vec::new();
     if let Some(point) = goal.point().filter(|p| engine.is_foreign(p)) {
         warnings.push(foreign_warning(point));
     }
-    let system = if scope.generation {
-        Some(system_plan(engine, &goal, scope, &mut warnings)?)
-    } else {
-        None
-    };
+    let (mut system, mut fetch, mut boot_step) = (None, None, None);
+    if scope.generation {
+        let (plan, needed) = system_plan(engine, &goal, scope, sources, &mut warnings)?;
+        if plan.profile != ProfileMove::Stay
+            && plan.activations.is_empty()
+            && reach(engine, &plan.boots) == Reach::Mounted
+        {
+            boot_step = Some(enter::boot_step(engine.layout, engine.profile).line());
+        }
+        (system, fetch) = (Some(plan), needed);
+    }
     let files = scope.config || !scope.state.is_empty();
     let mut units = Vec::new();
     let mut stores = None;
@@ -228,7 +268,9 @@ fn plan_named(
     Ok(Plan {
         goal,
         scope: scope.clone(),
+        fetch,
         system,
+        boot_step,
         roots,
         units,
         emptied: Vec::new(),
@@ -255,34 +297,32 @@ fn system_plan(
     engine: &Engine<'_>,
     goal: &Goal,
     scope: &Scope,
+    sources: &Sources,
     warnings: &mut Vec<String>,
-) -> Result<SystemPlan, EngineError> {
-    let short = goal.label();
-    let system = goal.system();
+) -> Result<(SystemPlan, Option<Fetch>), EngineError> {
+    let system = goal.system(scope.stand_in.as_ref());
     let none = || EngineError::NotHeld {
-        point: short.clone(),
+        point: goal.label(),
         what: "system",
     };
     let boots = system.boot_target().ok_or_else(none)?;
-    for toplevel in [Some(boots), system.run_target()].into_iter().flatten() {
-        if !store::is_valid(engine.layout, toplevel)? {
-            return Err(EngineError::ToplevelGone {
-                point: short,
-                toplevel: toplevel.clone(),
-            });
-        }
+    let wanted = [Some(boots), system.run_target()];
+    let gone = fetch::gone(engine, wanted.into_iter().flatten())?;
+    if let Some(first) = gone.first().filter(|_| sources.urls.is_empty()) {
+        return Err(fetch::is_gone(engine, goal, first));
     }
     let profile = generations::read(engine.layout, engine.profile)?;
     let plan = plan_system(
         &system,
         &profile_view(&profile),
         pointers::current(engine.layout).as_ref(),
-        switch::can_switch(engine.layout, boots),
+        reach(engine, boots),
         when(scope.activation),
         scope.anyhow,
     )
     .ok_or_else(none)?;
-    if plan.activations.is_empty() && !plan.is_empty() {
+    let nowhere = reach(engine, boots) == Reach::Nowhere;
+    if plan.activations.is_empty() && !plan.is_empty() && nowhere {
         warnings.push(
             "no running NixOS here: the profile moves, nothing is activated until the next boot"
                 .to_owned(),
@@ -296,7 +336,21 @@ fn system_plan(
     {
         warnings.push(format!("kernel {target} runs only after a reboot"));
     }
-    Ok(plan)
+    let fetch = (!gone.is_empty()).then(|| Fetch {
+        gone,
+        sources: sources.clone(),
+    });
+    Ok((plan, fetch))
+}
+
+/// Where a system can be activated.
+fn reach(engine: &Engine<'_>, toplevel: &StorePath) -> Reach {
+    let layout = engine.layout;
+    match switch::has_tool(layout, toplevel) {
+        true if !layout.is_live() => Reach::Mounted,
+        true if switch::is_running(layout) => Reach::Running,
+        _ => Reach::Nowhere,
+    }
 }
 
 fn when(activation: Activation) -> When {
@@ -326,6 +380,10 @@ fn profile_view(profile: &generations::Profile) -> crate::plan::restore::Profile
 pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, EngineError> {
     check_rights(engine, &plan)?;
     check_room(engine, &plan)?;
+    if let Some(fetch) = &plan.fetch {
+        engine.check_finished()?;
+        fetch::run(engine, &plan.goal, fetch)?;
+    }
     let mut troubles = create::clean_after_crash(engine)?;
     let lock = engine.lock_to_change()?;
     let undo = step("restore.undo-point", || {
@@ -380,7 +438,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     })
     .map_err(halfway)?;
     restored.conflicts = conflicts;
-    restored.warnings.append(&mut troubles);
+    restored.notes.append(&mut troubles);
     Ok(restored)
 }
 
@@ -394,11 +452,16 @@ fn begin(
     // The machine may have changed since the plan was shown; the undo point
     // holds it as it is now, and so must the plan.
     let (told, emptied) = (plan.warnings, plan.emptied);
+    let sources = Sources::of(engine.policy);
     let plan = Plan {
         warnings: told,
         emptied,
-        ..plan_named(engine, plan.goal, &plan.scope, Look::Alone)?
+        ..plan_named(engine, plan.goal, &plan.scope, &sources, Look::Alone)?
     };
+    if let Some(fetch) = &plan.fetch {
+        // It was there a moment ago. Nothing is fetched while units wait.
+        return Err(fetch::is_gone(engine, &plan.goal, &fetch.gone[0]));
+    }
     let started = engine.clock.now();
     let entry = Entry {
         version: journal::VERSION,
@@ -444,8 +507,11 @@ pub(super) fn execute_bare(engine: &Engine<'_>, plan: &Plan) -> Result<Option<i3
     let Some(system) = &plan.system else {
         return Ok(None);
     };
+    if let Some(fetch) = &plan.fetch {
+        return Err(fetch::is_gone(engine, &plan.goal, &fetch.gone[0]));
+    }
     move_profile(engine, system)?;
-    let activated = activate(engine, system, &plan.goal.label())?;
+    let activated = activate(engine, system, &plan.scope, &plan.goal.label())?;
     verify_system(engine, system)?;
     Ok(activated.code)
 }
@@ -585,7 +651,7 @@ fn finish(
         step("restore.profile", || move_profile(engine, system))?;
         engine.check_stop()?;
         activated = step("restore.activated", || {
-            let activated = activate(engine, system, &undo.id.short_among([]))?;
+            let activated = activate(engine, system, &plan.scope, &undo.id.short_among([]))?;
             if let Some(runs) = pointers::current(engine.layout) {
                 // Without the note, the next look reports a switch too many.
                 let _ = switches::know(engine.layout, &runs);
@@ -610,9 +676,12 @@ fn finish(
         generation,
         moved: plan.system.is_some_and(|s| s.profile != ProfileMove::Stay),
         activated: activated.any,
+        runs: activated.runs,
+        boot_step: plan.boot_step,
         switch_code: activated.code,
         conflicts: 0,
         warnings: plan.warnings,
+        notes: activated.note.into_iter().collect(),
     })
 }
 
@@ -632,22 +701,33 @@ fn move_profile(engine: &Engine<'_>, system: &SystemPlan) -> Result<(), EngineEr
 #[derive(Default)]
 struct Activated {
     any: bool,
+    runs: bool,
     code: Option<i32>,
+    note: Option<String>,
 }
 
 fn activate(
     engine: &Engine<'_>,
     system: &SystemPlan,
+    scope: &Scope,
     undo: &str,
 ) -> Result<Activated, EngineError> {
     let mut activated = Activated::default();
+    if !engine.layout.is_live() {
+        if !system.activations.is_empty() {
+            tell_loader(engine, system, scope, &mut activated)?;
+        }
+        return Ok(activated);
+    }
     for step in &system.activations {
         let specialisation = step.specialisation.as_deref();
-        let call = switch::call(engine.layout, &step.toplevel, specialisation, step.action);
+        let (toplevel, loader) = (&step.toplevel, scope.bootloader);
+        let call = switch::call(engine.layout, toplevel, specialisation, step.action, loader);
         // A switch of somebody else would make ours give up at once.
         switch::wait_until_free(engine.layout, Some(engine.patience))?;
         let code = engine.runner.run(&call)?.code;
         activated.any = true;
+        activated.runs |= step.action != "boot";
         match code {
             0 => {}
             // The switch went on, and what runs is checked below.
@@ -661,6 +741,31 @@ fn activate(
         }
     }
     Ok(activated)
+}
+
+/// The boot step in another root: its boot loader learns of the profile's
+/// system.
+fn tell_loader(
+    engine: &Engine<'_>,
+    system: &SystemPlan,
+    scope: &Scope,
+    activated: &mut Activated,
+) -> Result<(), EngineError> {
+    let (layout, profile) = (engine.layout, engine.profile);
+    let call = enter::call(layout, profile, scope.bootloader);
+    let code = engine.runner.run(&call)?.code;
+    if code != 0 {
+        let line = enter::boot_step(layout, profile).line();
+        return Err(EngineError::BootStep { code, line });
+    }
+    activated.any = true;
+    if let Some(default) = loader::default(layout).filter(|d| *d != system.boots) {
+        activated.note = Some(format!(
+            "the boot loader's default reads as {}: look at its menu before you reboot",
+            default.to_absolute_path()
+        ));
+    }
+    Ok(())
 }
 
 /// Plans again: a restore that ended well leaves nothing to do.

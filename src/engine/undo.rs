@@ -2,9 +2,9 @@
 
 use super::restore::{self, Plan, Restored};
 use super::step::step;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, fetch};
 use crate::point::{Point, Selector};
-use crate::system::journal::{self, Entry, Goal, State};
+use crate::system::journal::{self, Entry, Goal, Scope, State};
 use crate::system::lock::Mode;
 use crate::system::points;
 
@@ -26,17 +26,31 @@ fn reversible(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Entry,
 /// Plans the undo of the last restore, or of the one `selector` names.
 ///
 /// # Errors
+/// As [`plan_with`].
+pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, EngineError> {
+    plan_with(engine, selector, |_| {})
+}
+
+/// The same; `change` has the last word on how.
+///
+/// # Errors
 /// When there is none, its undo point is gone, or one is unfinished: that has
 /// to end first.
-pub fn plan(engine: &Engine<'_>, selector: Option<&Selector>) -> Result<Plan, EngineError> {
+pub fn plan_with(
+    engine: &Engine<'_>,
+    selector: Option<&Selector>,
+    change: impl FnOnce(&mut Scope),
+) -> Result<Plan, EngineError> {
     if let Some(entry) = journal::unfinished(engine.layout)? {
         return Err(EngineError::Unfinished(Box::new(entry)));
     }
     let entry = reversible(engine, selector)?;
     let goal = restore::Goal::Point(Box::new(by_id(engine, entry.undo_point)?));
+    let mut scope = entry.scope_back();
+    change(&mut scope);
     Ok(Plan {
         emptied: entry.above.clone(),
-        ..restore::plan_again(engine, goal, &entry.scope_back())?
+        ..restore::plan_again(engine, goal, &scope)?
     })
 }
 
@@ -92,6 +106,9 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let lock = engine.lock(Mode::Exclusive)?;
     let cleaned = super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
+    if let Some(fetch) = &plan.fetch {
+        fetch::run(engine, &plan.goal, fetch)?;
+    }
     let (verb, ended) = match way {
         Way::Resume => ("resume", State::Done),
         Way::Abort => ("abort", State::Aborted),
@@ -131,7 +148,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let staging = before.clone().unwrap_or_else(|| undo.clone());
     let mut restored =
         restore::converge(engine, &lock, plan, staging, &entry).map_err(restore::halfway)?;
-    restored.warnings.extend(cleaned.troubles);
+    restored.notes.extend(cleaned.troubles);
     entry.state = ended;
     step("end.ended", || Ok(journal::store(engine.layout, &entry)?)).map_err(restore::halfway)?;
     Ok(Restored {

@@ -5,12 +5,24 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::progress::Task;
-use super::{Engine, EngineError};
+use super::repair::{self, Repaired, known};
+use super::{Engine, EngineError, store_check};
 use crate::point::{Point, PointId};
 use crate::system::lock::Mode;
 use crate::system::points::Catalogue;
 use crate::system::{pins, points, store};
 use crate::vault::Vault;
+
+/// What to look at, and whether to repair.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Read every stored byte.
+    pub read_data: bool,
+    /// Compare systems with the hashes that Nix has of them.
+    pub store: bool,
+    /// Repair what can be, before looking.
+    pub repair: bool,
+}
 
 /// What was found. Nothing is ever changed by looking.
 #[derive(Debug, Default, Serialize)]
@@ -22,6 +34,13 @@ pub struct Report {
     pub snapshots: usize,
     /// Whether every stored byte was read.
     pub read_data: bool,
+    /// Store paths that were compared with their hashes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_paths: Option<usize>,
+    /// Whether what could be was repaired first: a problem is a loss then.
+    pub repair: bool,
+    /// What was repaired.
+    pub repaired: Vec<Repaired>,
     /// What is wrong, one line each.
     pub problems: Vec<Problem>,
     /// Harmless things worth knowing.
@@ -41,13 +60,20 @@ pub struct Problem {
 /// Checks documents, roots, systems and the vault.
 ///
 /// # Errors
-/// When the state directory or the vault cannot be opened at all.
-pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineError> {
+/// When the state directory or the vault cannot be opened at all; when a repair
+/// cannot be made.
+pub fn verify(engine: &Engine<'_>, options: Options) -> Result<Report, EngineError> {
+    let repaired = match options.repair {
+        true => repair::repair(engine, options.read_data)?,
+        false => Vec::new(),
+    };
     let _lock = engine.lock(Mode::Shared)?;
     let catalogue = engine.catalogue()?;
     let mut report = Report {
         points: catalogue.points.len(),
-        read_data,
+        read_data: options.read_data,
+        repair: options.repair,
+        repaired,
         ..Report::default()
     };
     let mut problem = |point: Option<PointId>, what: String| {
@@ -59,12 +85,7 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
             format!("{}: {}", damaged.file.to_string_lossy(), damaged.why),
         );
     }
-    let known: BTreeSet<PointId> = catalogue
-        .points
-        .iter()
-        .map(|(p, _)| p.id)
-        .chain(catalogue.damaged.iter().filter_map(|d| d.id))
-        .collect();
+    let known = known(&catalogue);
     let roots = pins::roots(engine.layout)?;
     for (point, _) in &catalogue.points {
         // What came without its system never had it here.
@@ -103,6 +124,11 @@ pub fn verify(engine: &Engine<'_>, read_data: bool) -> Result<Report, EngineErro
                 missing.len()
             ));
         }
+    }
+    if options.store {
+        let (paths, bad) = store_check::check(engine, &catalogue)?;
+        report.store_paths = Some(paths);
+        report.problems.extend(bad);
     }
     if let Some(vault) = engine.existing_vault()? {
         let inflight = points::inflight(engine.layout)?;
@@ -184,12 +210,15 @@ impl Look<'_> {
 
     /// Tells what points hold that is not stored.
     fn gone(&mut self, stored: &BTreeSet<&str>, held: &dyn Fn(&Point) -> Held) {
-        for (point, _) in &self.catalogue.points {
+        for (point, marks) in &self.catalogue.points {
             for (what, snapshot) in held(point) {
                 if !stored.contains(snapshot.as_str()) {
                     self.report.problems.push(Problem {
                         point: Some(point.id),
-                        what: format!("its {what} is gone from the vault"),
+                        what: match &marks.damaged {
+                            None => format!("its {what} is gone from the vault"),
+                            Some(_) => format!("its {what} is lost"),
+                        },
                     });
                 }
             }

@@ -132,7 +132,7 @@ pub(super) fn mismatches(
 ) -> Result<Mismatches, EngineError> {
     let mut found = Mismatches::default();
     let running = pointers::current(engine.layout);
-    let system = goal.system();
+    let system = goal.system(scope.stand_in.as_ref());
     let target = system
         .run_target()
         .filter(|target| moves && Some(*target) != running.as_ref());

@@ -67,6 +67,17 @@ pub enum When {
     Test,
 }
 
+/// Where a system can be activated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nowhere: no NixOS runs here, or the system has no tool for it.
+    Nowhere,
+    /// Here: NixOS runs.
+    Running,
+    /// On another root: nothing of it runs, but its boot loader can be told.
+    Mounted,
+}
+
 /// Plans the way from the profile and the running system `now` to a point's
 /// system; `None` when the point has none.
 ///
@@ -75,12 +86,13 @@ pub enum When {
 /// hint, the path is the truth. The generation it already points to wins.
 /// Boot default and running system are two pointers; where they differed in
 /// the point, each comes back on its own. `anyhow` activates what the pointers
-/// say is right already.
+/// say is right already. The boot loader of another root is always told when
+/// that was asked for: what it knows is in no pointer.
 pub fn plan_system(
     wanted: &System,
     profile: &ProfileView,
     now: Option<&StorePath>,
-    can_switch: bool,
+    reach: Reach,
     when: When,
     anyhow: bool,
 ) -> Option<SystemPlan> {
@@ -94,12 +106,14 @@ pub fn plan_system(
     let moved = anyhow || profile != ProfileMove::Stay;
     let run_differs = runs.is_some() && (anyhow || now != runs.as_ref());
     let mut activations = Vec::new();
-    if can_switch {
-        let boot = Activate {
-            toplevel: boots.clone(),
-            specialisation: None,
-            action: "boot",
-        };
+    let boot = Activate {
+        toplevel: boots.clone(),
+        specialisation: None,
+        action: "boot",
+    };
+    if reach == Reach::Mounted && when == When::Boot {
+        activations.push(boot);
+    } else if reach == Reach::Running {
         let parent = wanted
             .specialisation
             .as_ref()
@@ -175,7 +189,15 @@ mod tests {
     }
 
     fn switch(wanted: &System, profile: &ProfileView, now: u8) -> SystemPlan {
-        plan_system(wanted, profile, Some(&path(now)), true, When::Switch, false).unwrap()
+        plan_system(
+            wanted,
+            profile,
+            Some(&path(now)),
+            Reach::Running,
+            When::Switch,
+            false,
+        )
+        .unwrap()
     }
 
     fn actions(plan: &SystemPlan) -> Vec<(StorePath, &'static str)> {
@@ -257,7 +279,7 @@ mod tests {
                 &System::default(),
                 &view(&[], 0),
                 None,
-                false,
+                Reach::Nowhere,
                 When::Switch,
                 false
             ),
@@ -269,7 +291,7 @@ mod tests {
             &wanted,
             &view(&[(5, 2)], 5),
             None,
-            false,
+            Reach::Nowhere,
             When::Switch,
             false,
         )
@@ -280,8 +302,17 @@ mod tests {
     #[test]
     fn test_leaves_the_profile_alone_and_boot_the_running_system() {
         let profile = view(&[(1, 1), (2, 2)], 2);
-        let with =
-            |when| plan_system(&point(1, 1), &profile, Some(&path(2)), true, when, false).unwrap();
+        let with = |when| {
+            plan_system(
+                &point(1, 1),
+                &profile,
+                Some(&path(2)),
+                Reach::Running,
+                when,
+                false,
+            )
+            .unwrap()
+        };
         let test = with(When::Test);
         assert_eq!(
             (test.profile, actions(&test)),
@@ -290,5 +321,21 @@ mod tests {
         let boot = with(When::Boot);
         assert_eq!(boot.profile, ProfileMove::SwitchGeneration(1));
         assert_eq!(actions(&boot), [(path(1), "boot")]);
+    }
+
+    #[test]
+    fn the_boot_loader_of_another_root_is_told_when_asked_for() {
+        let with = |profile: &ProfileView, when| {
+            let wanted = point(1, 1);
+            plan_system(&wanted, profile, None, Reach::Mounted, when, false).unwrap()
+        };
+        let moved = with(&view(&[(1, 1), (2, 2)], 2), When::Switch);
+        assert_eq!(moved.profile, ProfileMove::SwitchGeneration(1));
+        assert!(moved.activations.is_empty());
+        // Even where the profile is right already.
+        let there = with(&view(&[(1, 1)], 1), When::Boot);
+        assert_eq!(there.profile, ProfileMove::Stay);
+        assert_eq!(actions(&there), [(path(1), "boot")]);
+        assert!(with(&view(&[(1, 1)], 1), When::Test).is_empty());
     }
 }

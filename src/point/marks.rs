@@ -21,6 +21,9 @@ pub struct Marks {
     /// The verdict on the system the point holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What of the point a repair found to be lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<Note>,
 }
 
 /// When and why a mark was set.

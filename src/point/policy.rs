@@ -69,6 +69,11 @@ pub struct Policy {
     /// Other places that copies of the points go to, by name.
     #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub remotes: BTreeMap<String, Remote>,
+    /// Nix stores, such as binary caches, from which a system comes back that
+    /// is gone from this machine's store: `https://…`, `file:///…`, `ssh://…`
+    /// or `s3://…`, tried in order. What nobody trusted has signed is refused.
+    #[schemars(inner(regex(pattern = schema::TEXT)))]
+    pub caches: Vec<String>,
     /// Store paths that are never collected, by name. The NixOS module makes
     /// the links; `cairn prune` removes those that are no longer declared.
     #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
@@ -445,6 +450,7 @@ impl Default for Policy {
             health: Health::default(),
             heal: Heal::default(),
             remotes: BTreeMap::new(),
+            caches: Vec::new(),
             pins: BTreeMap::new(),
         }
     }

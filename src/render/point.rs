@@ -18,11 +18,12 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
     ])
     .may_drop([4, 5, 2]);
     for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
-        let paint: fn(&Style, &str) -> String = if marks.is_bad() || !point.is_complete() {
-            |s, t| s.yellow(t)
-        } else {
-            |s, t| s.green(t)
-        };
+        let paint: fn(&Style, &str) -> String =
+            if marks.is_bad() || marks.damaged.is_some() || !point.is_complete() {
+                |s, t| s.yellow(t)
+            } else {
+                |s, t| s.green(t)
+            };
         table.row(vec![
             Cell::new(id, |s, t| s.cyan(t)),
             style.when(point.created).into(),
@@ -96,6 +97,7 @@ fn mark_words(point: &Point, marks: &Marks) -> String {
         (marks.is_pinned(), "pinned"),
         (!point.is_complete(), "partial"),
         (point.imported.is_some(), "imported"),
+        (marks.damaged.is_some(), "damaged"),
     ];
     words
         .iter()

@@ -6,11 +6,13 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::error::optional;
+use super::points::is_malformed;
 use super::{At, IoError, Layout, durable};
 use crate::nix::store_path::StorePath;
 use crate::point::PointId;
@@ -92,6 +94,13 @@ pub struct Scope {
     /// Activate it though every pointer is right: what a switch that was
     /// stopped half way did is not in the pointers.
     pub anyhow: bool,
+    /// Install the boot loader itself too, not only its menu.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bootloader: bool,
+    /// The system that takes the place of the point's own, which is gone and
+    /// could not be had exactly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StorePath>,
 }
 
 /// How a restored system is made to run.
@@ -124,6 +133,7 @@ impl Entry {
     pub fn scope_back(&self) -> Scope {
         let mut scope = Scope {
             keep_added: false,
+            stand_in: None,
             ..self.scope.clone()
         };
         if scope.paths.is_empty() {
@@ -152,6 +162,27 @@ pub fn store(layout: &Layout, entry: &Entry) -> Result<(), IoError> {
 /// # Errors
 /// When one cannot be read: whether a restore is unfinished must be known.
 pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
+    let mut entries = Vec::new();
+    for (path, entry) in each(layout)? {
+        entries.push(entry.at("read the journal", &path)?);
+    }
+    entries.sort_by_key(|e| e.id);
+    Ok(entries)
+}
+
+/// Journals that were read and are none, and why.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn damaged(layout: &Layout) -> Result<Vec<(PathBuf, String)>, IoError> {
+    let damaged = each(layout)?.into_iter().filter_map(|(path, entry)| {
+        let error = entry.err().filter(is_malformed)?;
+        Some((path, error.to_string()))
+    });
+    Ok(damaged.collect())
+}
+
+fn each(layout: &Layout) -> Result<Vec<(PathBuf, io::Result<Entry>)>, IoError> {
     let dir = layout.journal();
     let Some(files) = optional(fs::read_dir(&dir).at("list the journals in", &dir))? else {
         return Ok(Vec::new());
@@ -166,10 +197,9 @@ pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
         {
             continue;
         }
-        let text = fs::read(&path).at("read the journal", &path)?;
-        entries.push(parse(&text).at("read the journal", &path)?);
+        let entry = fs::read(&path).and_then(|text| parse(&text));
+        entries.push((path, entry));
     }
-    entries.sort_by_key(|e| e.id);
     Ok(entries)
 }
 

@@ -273,6 +273,11 @@ impl Layout {
         self.state.join("running.json")
     }
 
+    /// What was damaged and moved aside.
+    pub fn damaged(&self) -> PathBuf {
+        self.state.join("damaged")
+    }
+
     /// Captured content.
     pub fn vault(&self) -> PathBuf {
         self.state.join("vault")

@@ -6,12 +6,14 @@
 
 #![allow(clippy::disallowed_methods)]
 
+pub mod aside;
 pub mod attempts;
 pub mod beneath;
 pub mod clock;
 pub mod container;
 pub mod demo;
 pub mod durable;
+pub mod enter;
 pub mod error;
 pub mod follow;
 pub mod generations;
@@ -25,6 +27,7 @@ pub mod loader;
 pub mod lock;
 pub mod mounts;
 pub mod nix_cli;
+pub mod nixos_rebuild;
 pub mod picker;
 pub mod pins;
 pub mod pointers;
@@ -44,6 +47,7 @@ pub mod terminal;
 pub mod toplevel;
 pub mod tree;
 pub mod units;
+pub mod workshop;
 
 pub use crate::fault;
 pub use error::{At, IoError};

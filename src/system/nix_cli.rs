@@ -44,6 +44,28 @@ pub fn delete_generations(layout: &Layout, profile: &str, numbers: &[u64]) -> Ca
         .args(numbers.iter().map(u64::to_string))
 }
 
+/// Copies a closure from another store into this one. Nix checks hashes and,
+/// unless `unsigned`, that somebody trusted has signed each path.
+pub fn copy_from(layout: &Layout, url: &str, path: &StorePath, unsigned: bool) -> Call {
+    let mut call = Call::new("nix")
+        .args(["--extra-experimental-features", "nix-command"])
+        .args(["copy", "--from", url]);
+    if !layout.is_live() {
+        call = call.arg("--to").arg(layout.root());
+    }
+    if unsigned {
+        call = call.arg("--no-check-sigs");
+    }
+    call.arg(path.to_absolute_path())
+}
+
+/// Compares store paths with the hashes that Nix's database has of them.
+pub fn verify_paths(layout: &Layout, paths: &[StorePath]) -> Call {
+    with_store(Call::new("nix-store"), layout)
+        .arg("--verify-path")
+        .args(paths.iter().map(StorePath::to_absolute_path))
+}
+
 /// Everything known of a closure, as JSON.
 pub fn path_info(layout: &Layout, path: &StorePath) -> Call {
     with_store(Call::new("nix"), layout)

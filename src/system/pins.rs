@@ -80,6 +80,38 @@ fn pin_one(layout: &Layout, dir: &Path, name: &str, path: &StorePath) -> Result<
     })
 }
 
+/// Makes the root of a pin as its document has it, whether or not its path is
+/// there: a collector keeps what comes while the link is there. Gives the real
+/// link when there was none.
+///
+/// # Errors
+/// When the link cannot be made.
+pub fn hold(layout: &Layout, pin: &Pin) -> Result<Option<PathBuf>, IoError> {
+    let dir = layout.gcroots();
+    make_dir(&dir)?;
+    let name = pin.link.as_path().file_name().unwrap_or_default();
+    let link = dir.join(name);
+    let target = pin.path.to_absolute_path();
+    if fs::read_link(&link).is_ok_and(|t| t == Path::new(&target)) {
+        return Ok(None);
+    }
+    let new = fs::symlink_metadata(&link).is_err();
+    let temporary = dir.join(format!("{}{}", durable::TEMPORARY, name.to_string_lossy()));
+    let _ = fs::remove_file(&temporary);
+    symlink(target, &temporary).at("create the root", &temporary)?;
+    fs::rename(&temporary, &link).at("put the root in place", &link)?;
+    durable::sync_dir(&dir)?;
+    Ok(new.then_some(link))
+}
+
+/// Removes a root again.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn release(link: &Path) -> Result<(), IoError> {
+    durable::remove(link)
+}
+
 /// The roots directory is Nix's and world-readable; so is ours in it.
 fn make_dir(dir: &Path) -> Result<(), IoError> {
     match fs::create_dir(dir) {
@@ -125,6 +157,12 @@ pub struct Root {
     pub target: Option<StorePath>,
 }
 
+/// What a root holds, if it is there and leads into the store.
+pub fn target(link: &Path) -> Option<StorePath> {
+    let target = fs::read_link(link).ok()?;
+    StorePath::from_absolute_path(target.to_str()?.as_bytes()).ok()
+}
+
 /// All of cairn's roots.
 ///
 /// # Errors
@@ -150,9 +188,7 @@ pub fn roots(layout: &Layout) -> Result<Vec<Root>, IoError> {
             .into_owned();
         let name = name.strip_prefix(durable::TEMPORARY).unwrap_or(&name);
         let owner = name.rsplit_once('-').and_then(|(id, _)| id.parse().ok());
-        let target = fs::read_link(&link)
-            .ok()
-            .and_then(|t| StorePath::from_absolute_path(t.to_str()?.as_bytes()).ok());
+        let target = target(&link);
         roots.push(Root {
             link,
             owner,

@@ -122,6 +122,7 @@ fn unreadable_marks(point: &Point, why: &str) -> Marks {
             reason: Some(format!("its marks cannot be read: {why}")),
         }),
         verdict: None,
+        damaged: None,
     }
 }
 
@@ -239,6 +240,20 @@ pub fn read_marks(layout: &Layout, id: PointId) -> Result<Marks, IoError> {
         return Ok(Marks::default());
     };
     parse_marks(&text).at("read the marks", &path)
+}
+
+/// Whether the marks of a point are there and are none, rather than unreadable
+/// or those of a newer cairn.
+pub fn has_damaged_marks(layout: &Layout, id: PointId) -> bool {
+    read_marks(layout, id).is_err_and(|e| is_malformed(&e.source))
+}
+
+/// Whether a file was read and is not what it should be.
+pub(super) fn is_malformed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
 }
 
 fn parse_marks(text: &[u8]) -> io::Result<Marks> {

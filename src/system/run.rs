@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -27,8 +28,11 @@ pub struct Call {
     pub dir: Option<PathBuf>,
     /// Run it as this user and group (needs root).
     pub user: Option<(u32, u32)>,
-    /// Let it write to our terminal instead of keeping what it prints.
+    /// Let what it prints and complains go to our standard error, where it
+    /// disturbs no result, instead of keeping it.
     pub show: bool,
+    /// Let what it complains go to our standard error instead of keeping it.
+    pub tell: bool,
     /// Kill it, and all it started, after this long.
     pub limit: Option<Duration>,
     /// Kill it, and all it started, when this program is asked to stop.
@@ -229,7 +233,15 @@ impl Runner for Processes {
             command.uid(uid).gid(gid);
         }
         if call.show {
-            command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+            let ours = io::stderr().as_fd().try_clone_to_owned();
+            let ours = ours.map_err(|source| RunError::Start {
+                program: call.program.clone(),
+                source,
+            })?;
+            command.stdout(ours).stderr(Stdio::inherit());
+        }
+        if call.tell {
+            command.stderr(Stdio::inherit());
         }
         let start = |source| RunError::Start {
             program: call.program.clone(),

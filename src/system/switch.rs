@@ -20,17 +20,20 @@ use crate::nix::store_path::StorePath;
 pub const UNIT: &str = "cairn-switch-to-configuration";
 
 /// Whether there is a running system that can be switched: the root is `/`,
-/// it runs NixOS, and the toplevel has the tool.
-pub fn can_switch(layout: &Layout, toplevel: &StorePath) -> bool {
-    layout.is_live()
-        && layout.real("/run/current-system").is_dir()
-        && layout
-            .store_path(toplevel)
-            .join("bin/switch-to-configuration")
-            .is_file()
+/// and it runs NixOS.
+pub fn is_running(layout: &Layout) -> bool {
+    layout.is_live() && layout.real("/run/current-system").is_dir()
 }
 
-/// The call that switches to `toplevel` (or to its specialisation).
+/// Whether `toplevel` has the tool that activates it. One that is yet to be
+/// fetched counts as having it.
+pub fn has_tool(layout: &Layout, toplevel: &StorePath) -> bool {
+    let path = layout.store_path(toplevel);
+    path.join("bin/switch-to-configuration").is_file() || !path.exists()
+}
+
+/// The call that switches to `toplevel` (or to its specialisation);
+/// `bootloader` installs the boot loader itself as well.
 ///
 /// `NIXOS_NO_CHECK`: going back must not be refused by the checks of the
 /// system gone back to, nor take another restore point (nixos-facts: switch
@@ -40,6 +43,7 @@ pub fn call(
     toplevel: &StorePath,
     specialisation: Option<&str>,
     action: &str,
+    bootloader: bool,
 ) -> Call {
     let mut tool = layout.store_path(toplevel);
     if let Some(specialisation) = specialisation {
@@ -49,7 +53,12 @@ pub fn call(
     tool.push("bin/switch-to-configuration");
     let mut call = if Path::new("/run/systemd/system").is_dir() {
         Call::new("systemd-run")
-            .args(["-E", "LOCALE_ARCHIVE", "-E", "NIXOS_INSTALL_BOOTLOADER"])
+            .args(["-E", "LOCALE_ARCHIVE", "-E"])
+            .arg(if bootloader {
+                INSTALL
+            } else {
+                "NIXOS_INSTALL_BOOTLOADER"
+            })
             .args([
                 "-E",
                 "NIXOS_NO_CHECK=1",
@@ -62,11 +71,17 @@ pub fn call(
             .arg(tool)
             .arg(action)
     } else {
-        Call::new(tool).arg(action).env("NIXOS_NO_CHECK", "1")
+        let call = Call::new(tool).arg(action).env("NIXOS_NO_CHECK", "1");
+        match bootloader {
+            true => call.env("NIXOS_INSTALL_BOOTLOADER", "1"),
+            false => call,
+        }
     };
     call.show = true;
     call
 }
+
+const INSTALL: &str = "NIXOS_INSTALL_BOOTLOADER=1";
 
 /// Held alone by every `switch-to-configuration` from before its checks to its
 /// end (nixos-facts: non-blocking, so a second switch gives up at once).
@@ -152,13 +167,24 @@ mod tests {
     fn a_specialisation_is_switched_to_through_its_parent() {
         let text = format!("/nix/store/{}-nixos-system-x", "0".repeat(32));
         let parent = StorePath::from_absolute_path(text.as_bytes()).unwrap();
-        let call = call(&Layout::new("/", "/s"), &parent, Some("safe"), "switch");
+        let call = call(
+            &Layout::new("/", "/s"),
+            &parent,
+            Some("safe"),
+            "switch",
+            true,
+        );
         let line = call.line();
         assert!(
             line.contains(&format!(
                 "{text}/specialisation/safe/bin/switch-to-configuration switch"
             )),
             "{line}"
+        );
+        let environment = format!("{line} {:?}", call.env);
+        assert!(
+            environment.contains("NIXOS_INSTALL_BOOTLOADER"),
+            "{environment}"
         );
         let recorder = Recorder::default();
         assert_eq!(recorder.run(&call).unwrap().code, 0);

@@ -19,7 +19,7 @@ use crate::vault::log::{CaptureLog, Seen};
 use crate::vault::node::{to_entry, to_node};
 use crate::vault::types::{
     CaptureRequest, Captured, CheckReport, ComposeRequest, DamagedSnapshot, Entry, EntryKind,
-    Forgotten, PruneStats, SnapshotInfo, SnapshotList,
+    Forgotten, PruneStats, Repaired, SnapshotInfo, SnapshotList,
 };
 use crate::vault::walk::{WalkPlan, WalkedKind, Walker};
 
@@ -327,6 +327,16 @@ impl Vault for MemoryVault {
             problems,
             notes: Vec::new(),
         })
+    }
+
+    fn repair(&self, _aside: &Path, _read_data: bool) -> Result<Vec<Repaired>, VaultError> {
+        let mut inner = self.ready()?;
+        let damaged = std::mem::take(&mut inner.damaged);
+        let gone = damaged.into_iter().map(|id| {
+            inner.snapshots.remove(&id);
+            Repaired::of_all(format!("snapshot {id}: damaged; set aside"))
+        });
+        Ok(gone.collect())
     }
 
     fn size(&self) -> Result<u64, VaultError> {

@@ -27,7 +27,9 @@ mod portable;
 mod quiet;
 mod read;
 mod reader;
+mod repair;
 mod repo;
+mod salvage;
 mod source;
 mod store;
 #[cfg(test)]
@@ -39,6 +41,7 @@ mod walk;
 mod watch;
 
 use std::io::Write;
+use std::path::Path;
 
 pub use error::VaultError;
 pub use keys::RecoveryPassword;
@@ -47,8 +50,8 @@ pub use open::{Opened, VaultDir};
 pub use repo::Repo;
 pub use types::{
     CaptureRequest, CaptureRoot, Captured, CheckReport, ComposeRequest, Composed, DamagedSnapshot,
-    Entry, EntryKind, Forgotten, OnUnreadable, PruneStats, Skipped, SnapshotInfo, SnapshotList,
-    Timestamp, Unreadable, Xattr,
+    Entry, EntryKind, Forgotten, OnUnreadable, PruneStats, Repaired, Skipped, SnapshotInfo,
+    SnapshotList, Timestamp, Unreadable, Xattr,
 };
 pub use watch::{Unwatched, Watch};
 
@@ -127,6 +130,16 @@ pub trait Vault {
     /// Only if the repository cannot be opened or listed.
     fn check(&self, read_data: bool) -> Result<CheckReport, VaultError>;
 
+    /// Repairs what can be. What is damaged is moved below `aside`, a folder of
+    /// this repository alone; with `read_data` flipped bits are looked for. The
+    /// caller holds the exclusive lock.
+    ///
+    /// # Errors
+    ///
+    /// If the repository cannot be opened, or a file cannot be moved. What was
+    /// repaired until then stays so.
+    fn repair(&self, aside: &Path, read_data: bool) -> Result<Vec<Repaired>, VaultError>;
+
     /// Bytes of the repository on disk.
     ///
     /// # Errors
@@ -170,6 +183,10 @@ impl Vault for Repo {
 
     fn check(&self, read_data: bool) -> Result<CheckReport, VaultError> {
         self.check_all(read_data)
+    }
+
+    fn repair(&self, aside: &Path, read_data: bool) -> Result<Vec<Repaired>, VaultError> {
+        self.repair_alone(aside, read_data)
     }
 
     fn size(&self) -> Result<u64, VaultError> {

@@ -314,7 +314,9 @@ pub(crate) fn reason(error: VaultError) -> String {
     }
 }
 
-/// The library's messages span lines and pages.
+/// The library's messages span lines and pages, and end in a backtrace where
+/// the environment asks for one.
 pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let told = text.split("Backtrace:").next().unwrap_or(text);
+    told.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -264,3 +264,19 @@ pub struct CheckReport {
     /// Harmless things worth knowing, such as leftovers the next prune removes.
     pub notes: Vec<String>,
 }
+
+/// Something that a repair did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repaired {
+    /// The restore point it concerns alone, by its id.
+    pub tag: Option<String>,
+    /// What was damaged, and what became of it, in one line.
+    pub what: String,
+}
+
+impl Repaired {
+    /// Something that is no one point's.
+    pub(crate) const fn of_all(what: String) -> Self {
+        Self { tag: None, what }
+    }
+}

@@ -226,6 +226,6 @@ fn line(kind: &str, path: &Path, what: &str) -> String {
 }
 
 /// The name of a repository file is the SHA-256 of its bytes.
-fn is_named_by_content(path: &Path, id: &Id) -> bool {
+pub(crate) fn is_named_by_content(path: &Path, id: &Id) -> bool {
     fs::read(path).is_ok_and(|content| Id::new(Sha256::digest(content).into()) == *id)
 }

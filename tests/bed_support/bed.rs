@@ -195,6 +195,30 @@ impl Bed {
             .into()
     }
 
+    /// Runs a script beside a machine that is off, on the machine that runs the
+    /// tests: `$ROOT` is the tree, `cairn` the program under test.
+    pub fn beside(&self, script: &str) -> Out {
+        assert!(self.container.is_none(), "the machine is on");
+        let program = Path::new(env!("CARGO_BIN_EXE_cairn")).parent().unwrap();
+        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", program.display());
+        self.launch()
+            .args(["beside", "/bin/bash", "-c", script])
+            .env("PATH", path)
+            .env("HOME", self.dir())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+            .into()
+    }
+
+    /// Switches the machine off in good order.
+    pub fn shut_down(&mut self) {
+        // The connection may go before the answer comes.
+        self.sh("systemctl poweroff");
+        self.gone();
+    }
+
     /// `nixos-rebuild ACTION` of a generation.
     pub fn rebuild(&self, action: &str, name: &str) -> Out {
         self.sh(&format!("nixos-rebuild {action} {}", self.path(name)))
@@ -308,6 +332,13 @@ impl Bed {
 
     /// Switches the power on.
     pub fn start(&mut self) {
+        if let Err(why) = self.try_start() {
+            panic!("{why}:\n{}", self.console());
+        }
+    }
+
+    /// Switches the power on; a machine that does not boot is off again.
+    pub fn try_start(&mut self) -> Result<(), String> {
         assert!(self.container.is_none(), "the machine is on");
         self.boots += 1;
         let name = self.place.group(self.boots);
@@ -331,9 +362,11 @@ impl Bed {
         let mut container = Container { nspawn, leader: 0 };
         let result = wait_for_ready(&mut container, &socket);
         self.container = Some(container);
-        if let Err(why) = result {
-            panic!("{why}:\n{}", self.console());
+        if result.is_err() {
+            self.place.end();
+            self.gone();
         }
+        result
     }
 
     /// Chooses a boot entry for the next boot only, as a person at the menu or

@@ -34,17 +34,8 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
                 point: Some(point),
                 paths,
                 only: Some(Part::Config),
-                state: Vec::new(),
-                no_state: false,
                 keep_added,
-                to: None,
-                merge: false,
-                merge_base: None,
-                allow_conflicts: false,
-                activation: super::super::args::ActivationArgs {
-                    boot: false,
-                    test: false,
-                },
+                ..Restore::default()
             },
         ),
     }

@@ -31,11 +31,11 @@ pub(super) fn run(s: &Session, args: Generations) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Generations::Switch { number, activation } => {
-            let scope = Scope {
+            let mut scope = Scope {
                 generation: true,
-                activation: activation.into(),
                 ..Scope::default()
             };
+            s.activate(activation, &mut scope);
             let plan = generations::plan_switch(&s.engine(), number, &scope)?;
             carry_out(s, plan, "switch")
         }

@@ -6,15 +6,26 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::points::short;
 use crate::engine::status::{self, Brief, Status};
-use crate::engine::verify::{self, Report};
+use crate::engine::verify::{self, Options, Report};
 use crate::plan::humane::bytes;
+use crate::point::PointId;
 use crate::render::style::{count, line};
 use crate::render::{self, Style};
 
 /// `verify`
 pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
+    if args.repair && s.dry_run() {
+        return Err(Failure::Usage(
+            "what --repair would do is what verify without it finds".to_owned(),
+        ));
+    }
+    let options = Options {
+        read_data: args.read_data,
+        store: args.store,
+        repair: args.repair,
+    };
     s.begin_work();
-    let report = verify::verify(&s.engine(), args.read_data)?;
+    let report = verify::verify(&s.engine(), options)?;
     s.out.result("verify", &report, |style| {
         report_text(&report, style).into_bytes()
     })?;
@@ -27,34 +38,44 @@ pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
 
 fn report_text(report: &Report, style: &Style) -> String {
     let mut out = String::new();
+    let mut put = |word: String, point: Option<PointId>, what: &str| {
+        let point = point.map(|id| format!("{} ", short(id)));
+        let point = point.unwrap_or_default();
+        out.push_str(&format!("{word} {point}{}\n", line(what)));
+    };
+    for repaired in &report.repaired {
+        put(style.green("repaired"), repaired.point, &repaired.what);
+    }
+    // What is wrong after a repair could not be repaired.
+    let word = if report.repair { "lost" } else { "problem" };
     for problem in &report.problems {
-        let point = problem
-            .point
-            .map(|id| format!("{} ", short(id)))
-            .unwrap_or_default();
-        out.push_str(&format!(
-            "{} {point}{}\n",
-            style.red("problem"),
-            line(&problem.what)
-        ));
+        put(style.red(word), problem.point, &problem.what);
     }
     for note in &report.notes {
         out.push_str(&format!("{} {}\n", style.yellow("note"), line(note)));
     }
     let verdict = match report.problems.len() {
         0 => style.green("all is well"),
+        n if report.repair => style.red(format!("{n} lost")),
         n => style.red(count(n, "problem")),
     };
-    let depth = if report.read_data {
+    let read = if report.read_data {
         ", every byte read"
     } else {
         ""
     };
+    let compared = report
+        .store_paths
+        .map(|n| format!(", {} compared", count(n, "store path")));
     out.push_str(&format!(
-        "{verdict}: {}, {}{depth}\n",
+        "{verdict}: {}, {}{read}{}\n",
         count(report.points, "restore point"),
-        count(report.snapshots, "snapshot")
+        count(report.snapshots, "snapshot"),
+        compared.unwrap_or_default()
     ));
+    if !report.problems.is_empty() && !report.repair {
+        out.push_str("  try: cairn verify --repair\n");
+    }
     out
 }
 

@@ -49,7 +49,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Export(args) => exchange::export(s, &args),
         Command::Import(args) => exchange::import(s, &args),
         Command::Undo(args) => restore::undo(s, &args),
-        Command::Rollback(args) => restore::rollback(s, &args),
+        Command::Rollback(args) => restore::rollback(s, args),
         Command::Resume => restore::end(s, crate::engine::undo::Way::Resume),
         Command::Abort => restore::end(s, crate::engine::undo::Way::Abort),
         Command::Prune(args) => keep::prune(s, args),

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::Exit;
-use super::super::args::{ActivationArgs, Part, Restore, Rollback, Undo};
+use super::super::args::{Part, Restore, Rollback, Undo};
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::compare::change_json;
@@ -14,7 +14,9 @@ use super::{merge, pick, takeout};
 use crate::engine::EngineError;
 use crate::engine::apply::Part as Owner;
 use crate::engine::diff::{self, End};
+use crate::engine::fetch::Sources;
 use crate::engine::merge::Ask;
+use crate::engine::rebuild::{self, Rebuilt};
 use crate::engine::restore::{self, Goal, Plan, Restored};
 use crate::engine::undo::{self, Way};
 use crate::plan::humane::bytes;
@@ -26,16 +28,6 @@ use crate::render;
 use crate::render::style::{count, line};
 use crate::system::generations;
 use crate::system::journal::{Activation, Scope};
-
-impl From<ActivationArgs> for Activation {
-    fn from(args: ActivationArgs) -> Self {
-        match (args.boot, args.test) {
-            (true, _) => Self::Boot,
-            (_, true) => Self::Test,
-            _ => Self::Switch,
-        }
-    }
-}
 
 /// `restore`
 pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
@@ -105,19 +97,26 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         true if only.is_none() => point.config.is_some() || state.is_empty(),
         _ => has(Part::Config, point.config.is_some()),
     };
-    let scope = Scope {
+    let mut scope = Scope {
         generation: !named && has(Part::Generation, point.system.target().is_some()),
         config,
         state,
         paths,
         keep_added: args.keep_added,
-        activation: args.activation.into(),
         ..Scope::default()
     };
     if let Some(to) = &args.to {
         return takeout::take_out(s, &point, &scope, to);
     }
-    let plan = restore::plan_goal(&engine, Goal::Point(Box::new(point)), &scope)?;
+    s.activate(args.activation, &mut scope);
+    if args.rebuild && scope.generation && rebuild::is_needed(&engine, &point)? {
+        match build_again(s, &point)? {
+            Some(built) => scope.stand_in = built.stand_in(),
+            None => return Ok(Exit::Ok),
+        }
+    }
+    let (goal, sources) = (Goal::Point(Box::new(point)), s.sources(args.fetch));
+    let plan = restore::plan_from(&engine, goal, &scope, &sources)?;
     if by_hand && !s.dry_run() && !plan.is_empty() {
         show(s, &plan, "restore")?;
         show_texts(s, &plan)?;
@@ -125,6 +124,41 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         return ask_and_do(s, plan, "restore");
     }
     carry_out(s, plan, "restore")
+}
+
+/// Builds the system of a point again; `None` when that was only to be shown.
+fn build_again(s: &Session, point: &Point) -> Result<Option<Rebuilt>, Failure> {
+    let engine = s.engine();
+    let command = rebuild::command(&engine, point)?;
+    s.out
+        .say(format!("{} {command}", s.out.style.bold("rebuild      ")))?;
+    if s.dry_run() {
+        s.out
+            .result("rebuild", json!({ "command": command }), |_| {
+                b"nothing was built: this is a dry run\n".to_vec()
+            })?;
+        return Ok(None);
+    }
+    engine.check_finished()?;
+    s.confirm("restore", "Build its system again?")?;
+    let built = rebuild::run(&engine, point)?;
+    if built.left_out > 0 {
+        s.out.warn(format!(
+            "{} only some may read did not go into the build",
+            count(built.left_out, "file")
+        ));
+    }
+    let path = built.toplevel.to_absolute_path();
+    if built.same {
+        s.out
+            .say(format!("built {path}: the very system of the point"))?;
+        return Ok(Some(built));
+    }
+    s.out.warn(format!(
+        "what was built is not the system of the point but {path}: an input has changed since"
+    ));
+    s.confirm("restore", "Take that one in its place?")?;
+    Ok(Some(built))
 }
 
 /// Whether any of these paths lies in a state set, or holds a part of it.
@@ -138,19 +172,22 @@ fn touches(point: &Point, set: &str, paths: &[BytePath]) -> bool {
 }
 
 /// `rollback`
-pub(super) fn rollback(s: &Session, args: &Rollback) -> Result<Exit, Failure> {
-    let scope = Scope {
+pub(super) fn rollback(s: &Session, args: Rollback) -> Result<Exit, Failure> {
+    let mut scope = Scope {
         generation: true,
-        activation: args.activation.into(),
         ..Scope::default()
     };
-    let plan = restore::plan(&s.engine(), &args.point, &scope)?;
+    s.activate(args.activation, &mut scope);
+    let engine = s.engine();
+    let goal = Goal::Point(Box::new(engine.select(&args.point)?));
+    let plan = restore::plan_from(&engine, goal, &scope, &s.sources(args.fetch))?;
     carry_out(s, plan, "rollback")
 }
 
 /// `undo`
 pub(super) fn undo(s: &Session, args: &Undo) -> Result<Exit, Failure> {
-    let plan = undo::plan(&s.engine(), args.point.as_ref())?;
+    let how = |scope: &mut Scope| s.activate(args.activation, scope);
+    let plan = undo::plan_with(&s.engine(), args.point.as_ref(), how)?;
     carry_out(s, plan, "undo")
 }
 
@@ -202,8 +239,30 @@ pub(super) fn carry_out(s: &Session, plan: Plan, verb: &'static str) -> Result<E
 
 fn ask_and_do(s: &Session, plan: Plan, verb: &'static str) -> Result<Exit, Failure> {
     s.confirm(verb, "Go on?")?;
+    let plan = ask_boot_step(s, plan)?;
     s.begin_work();
     tell(s, &restore::execute(&s.engine(), plan, verb)?, verb)
+}
+
+/// Another root does not boot what is restored until its boot loader knows of
+/// it: that is asked, for it runs programs of the root.
+fn ask_boot_step(s: &Session, plan: Plan) -> Result<Plan, Failure> {
+    let Some(line) = &plan.boot_step else {
+        return Ok(plan);
+    };
+    if !s.may(&format!("Tell the boot loader there as well ({line})?")) {
+        return Ok(plan);
+    }
+    let mut scope = plan.scope;
+    scope.activation = Activation::Boot;
+    let sources = plan.fetch.map(|fetch| fetch.sources);
+    let sources = sources.unwrap_or_else(|| Sources::of(s.engine().policy));
+    Ok(restore::plan_from(
+        &s.engine(),
+        plan.goal,
+        &scope,
+        &sources,
+    )?)
 }
 
 fn show(s: &Session, plan: &Plan, verb: &str) -> Result<(), Failure> {
@@ -221,6 +280,13 @@ fn show(s: &Session, plan: &Plan, verb: &str) -> Result<(), Failure> {
         style.cyan(plan.goal.label())
     ))?;
     let engine = s.engine();
+    if let Some(fetch) = &plan.fetch {
+        let urls = line(&fetch.sources.urls.join(", "));
+        s.out.say(format!(
+            "{} the system from {urls}",
+            style.bold("fetches      ")
+        ))?;
+    }
     if let Some(system) = &plan.system {
         let now = generations::read(engine.layout, engine.profile)?.current;
         s.out
@@ -251,6 +317,12 @@ fn show(s: &Session, plan: &Plan, verb: &str) -> Result<(), Failure> {
     }
     for warning in &plan.warnings {
         s.out.warn(line(warning));
+    }
+    if let Some(step) = &plan.boot_step {
+        s.out.warn(format!(
+            "the boot loader there has to be told as well: --boot does it, or {}",
+            line(step)
+        ));
     }
     Ok(())
 }
@@ -314,17 +386,23 @@ pub(super) fn plan_json(plan: &Plan) -> Value {
         .into();
     let merge = plan.merge.as_ref().map(|m| merge::as_json(m));
     json!({
-        "goal": plan.goal.label(), "system": system, "merge": merge,
+        "goal": plan.goal.label(), "system": system, "merge": merge, "bootStep": plan.boot_step,
+        "fetch": plan.fetch.as_ref().map(|f| json!({ "gone": f.gone, "from": f.sources.urls })),
         "config": changes(&|part| *part == Owner::Config), "state": state,
         "units": plan.units, "warnings": plan.warnings,
     })
 }
 
 fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
+    let warnings: Vec<&String> = restored.warnings.iter().chain(&restored.notes).collect();
+    for note in &restored.notes {
+        s.out.warn(line(note));
+    }
     let value = json!({
         "goal": restored.goal.label(), "changed": true, "paths": restored.changed,
         "generation": restored.generation, "activated": restored.activated,
-        "undoPoint": restored.undo.id, "before": restored.before, "warnings": restored.warnings,
+        "bootStep": restored.boot_step,
+        "undoPoint": restored.undo.id, "before": restored.before, "warnings": warnings,
         "switchCode": restored.switch_code, "conflicts": restored.conflicts,
     });
     s.out.result(verb, value, |style| {
@@ -335,8 +413,10 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         if restored.changed > 0 {
             done.push(count(restored.changed, "path"));
         }
-        if restored.activated {
+        if restored.runs {
             done.push("running".to_owned());
+        } else if restored.activated {
+            done.push("boots next".to_owned());
         }
         if done.is_empty() {
             done.push("nothing was left to do".to_owned());
@@ -365,6 +445,9 @@ fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit, Failure> {
         )
         .into_bytes()
     })?;
+    if let Some(step) = &restored.boot_step {
+        s.out.say(format!("  try: {}", line(step)))?;
+    }
     if restored.conflicts > 0 {
         s.out.warn(format!(
             "{} to settle by hand: look for <<<<<<<",

@@ -35,6 +35,10 @@ pub(super) fn check(policy: &Policy, sets: &[&str]) -> Vec<Wrong> {
         check.not_zero(&format!("{at}/timeout"), one.timeout);
     });
     check.each("/remotes", &policy.remotes, Check::remote);
+    for (n, url) in policy.caches.iter().enumerate() {
+        let example = "\"https://cache.example.org\"";
+        check.text(format!("/caches/{n}"), Some(url), example);
+    }
     check.each("/pins", &policy.pins, |_, _, _| {});
     check.wrong
 }

@@ -48,6 +48,7 @@ const FULL: &str = r#"{
   "health": { "checks": { "web": { "command": ["curl", "-f", "http://[::1]"], "required": false, "timeout": "5s" } } },
   "heal": { "enable": true, "interval": "5m" },
   "remotes": { "disk": { "url": "/mnt/copies", "passwordFile": "/run/key", "schedule": "daily" } },
+  "caches": ["https://cache.example.org", "file:///mnt/cache"],
   "pins": { "known": "/nix/store/00000000000000000000000000000000-nixos-system" }
 }"#;
 
@@ -267,6 +268,7 @@ fn every_fault_is_found_at_its_place() {
         ("/health/checks/web/command", json!(["a", "\u{0}"]), "a NUL"),
         ("/remotes/disk/url", json!(" "), "it is empty"),
         ("/remotes/disk/schedule", json!(""), "it is empty"),
+        ("/caches/0", json!(" "), "it is empty"),
         // Names.
         (
             "/points/a b",
