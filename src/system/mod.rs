@@ -8,6 +8,7 @@
 
 pub mod attempts;
 pub mod beneath;
+pub mod bus;
 pub mod clock;
 pub mod demo;
 pub mod durable;

@@ -4,10 +4,13 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
 mod bed;
+pub mod cost;
 mod groups;
 mod place;
+mod records;
 #[path = "../support/skip.rs"]
 mod skip;
 mod trees;
 
 pub use bed::{Bed, Out, Pointers};
+pub use records::{Told, came_to, told};

@@ -90,7 +90,15 @@ builtins.mapAttrs make {
   init-differs.initInterface = "systemd 3";
   other-kernel.kernel = "6.12.2";
 
-  with-specialisation.specialisations.safe = make "specialised" { };
+  with-specialisation.specialisations = {
+    safe = make "specialised" { };
+    broken = make "badly-specialised" {
+      app = text.service [
+        "Type=oneshot"
+        "ExecStart=/usr/bin/false"
+      ];
+    };
+  };
   # The module was taken out again.
   module-off.parts = (import ./cairn.nix).absent;
 }
