@@ -30,7 +30,10 @@ fn main() -> ExitCode {
     let added = ms(Took::added);
     println!("a switch without cairn  {without:7.1} ms   (median of {rounds})");
     println!("the same with cairn     {with:7.1} ms");
-    println!("the hook adds           {added:7.1} ms   = {:.2} x", ms(Took::ratio));
+    println!(
+        "the hook adds           {added:7.1} ms   = {:.2} x",
+        ms(Took::ratio)
+    );
     if added <= TARGET {
         println!("target                  {TARGET:7.1} ms   met");
         return ExitCode::SUCCESS;

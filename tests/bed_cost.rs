@@ -14,5 +14,6 @@ fn the_hook_adds_little_to_a_switch() {
     let Some(mut pair) = Pair::new() else { return };
     let took: Vec<Took> = (0..3).map(|_| pair.switch()).collect();
     let added = median(took.iter().map(Took::added));
+    println!("the hook added {added:.0} ms; each: {took:?}");
     assert!(added < BOUND, "{added:.0} ms; each: {took:?}");
 }

@@ -60,7 +60,10 @@ fn a_unit_that_fails_takes_the_switch_back() {
     bed.switch("bad-unit").ends(4);
     assert_eq!(bed.newest(), told("switched", 4, "bad", "went-back"));
     assert!(bed.reasons().contains("app.service failed"));
-    assert!(bed.watchers().contains("going back to the system of before"));
+    assert!(
+        bed.watchers()
+            .contains("going back to the system of before")
+    );
     assert_eq!(bed.pointers(), Pointers::all("good"));
     assert_eq!(bed.app(), "good");
     assert_eq!(bed.state("app.service"), "active");

@@ -65,7 +65,11 @@ fn without_d_bus_the_new_system_waits_for_a_reboot() {
     bed.bare("switch", "other-good").ends(1);
     assert_eq!(bed.newest(), told("needs-reboot", None, "none", "nothing"));
     assert!(bed.reasons().contains("nobody answers on D-Bus"));
-    assert!(bed.history()[0]["ailing"].to_string().contains("dbus.socket"));
+    assert!(
+        bed.history()[0]["ailing"]
+            .to_string()
+            .contains("dbus.socket")
+    );
     let waits = Pointers {
         profile: "other-good".into(),
         loader: "other-good".into(),

@@ -15,13 +15,11 @@ fn contents(bed: &Bed) -> String {
 
 /// Another system, another configuration, other state.
 fn change_all(bed: &Bed, to: &str) {
-    bed.sh(
-        "echo '{ changed = true; }' >/etc/nixos/configuration.nix; \
+    bed.sh("echo '{ changed = true; }' >/etc/nixos/configuration.nix; \
          echo new >/etc/nixos/new.nix; rm /etc/nixos/hardware-configuration.nix; \
          echo 'more rows' >>/var/lib/app/data; mkdir /var/lib/app/deep; \
-         echo deeper >/var/lib/app/deep/file",
-    )
-    .ok();
+         echo deeper >/var/lib/app/deep/file")
+        .ok();
     bed.switch(to).ends(0);
     bed.history();
 }
@@ -96,15 +94,13 @@ fn a_scheduled_point_is_taken_by_its_confined_unit_when_its_time_comes() {
     assert_eq!(bed.state("app.service"), "active");
 
     // A day was missed; the delay is taken out, so that nobody waits for it.
-    bed.sh(
-        "timer=cairn-point-daily.timer; systemctl stop $timer; \
+    bed.sh("timer=cairn-point-daily.timer; systemctl stop $timer; \
          mkdir -p /run/systemd/system/$timer.d /var/lib/systemd/timers; \
          printf '[Timer]\\nRandomizedDelaySec=0\\nAccuracySec=1ms\\n' \
            >/run/systemd/system/$timer.d/now.conf; \
          touch -d '2 days ago' /var/lib/systemd/timers/stamp-$timer; \
-         systemctl daemon-reload; systemctl start $timer",
-    )
-    .ends(0);
+         systemctl daemon-reload; systemctl start $timer")
+        .ends(0);
     bed.wait_for("test $(cairn list --trigger schedule:daily | grep -c schedule:daily) = 2");
     bed.wait_for("test $(systemctl is-active cairn-point-daily.service) = inactive");
     assert_eq!(bed.unit("cairn-point-daily.service", "Result"), "success");
@@ -143,7 +139,7 @@ fn commands_hold_state_still_for_a_scheduled_point_and_for_its_undo() {
     // A command that fails leaves the set out, says so, and stops no other.
     bed.sh("rm -r /var/lib/ledger; mkdir /var/lib/ledger").ok();
     bed.sh("systemctl start cairn-point-daily.service").ends(1);
-    let point = bed.point(bed.points("schedule:daily")[0]["id"].as_str().unwrap());
+    let point = bed.point("latest");
     assert_eq!(point["completeness"]["status"], "partial");
     assert!(point["state"]["app"].is_object() && point["state"]["ledger"].is_null());
     let said = bed.journal("-u cairn-point-daily.service");
@@ -158,8 +154,10 @@ fn cut_off_at(fault: &str) -> Option<(Bed, String, [String; 2])> {
     let id = create(&bed);
     change_all(&bed, "other-good");
     let changed = contents(&bed);
-    bed.sh(&format!("CAIRN_FAULT={fault} cairn restore {id} --yes; exit $?"))
-        .ends(137);
+    bed.sh(&format!(
+        "CAIRN_FAULT={fault} cairn restore {id} --yes; exit $?"
+    ))
+    .ends(137);
     bed.power_cut();
     let status = bed.cairn("status").ends(22);
     assert!(status.text().contains("cairn resume"), "{status:?}");

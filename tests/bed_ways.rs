@@ -48,7 +48,10 @@ fn a_specialisation_is_named_and_gone_back_to() {
         assert_eq!(bed.app(), "specialised");
         let point = bed.point("latest");
         assert_eq!(point["system"]["specialisation"]["name"], "safe");
-        assert_eq!(point["system"]["specialisation"]["parent"], bed.path(parent));
+        assert_eq!(
+            point["system"]["specialisation"]["parent"],
+            bed.path(parent)
+        );
     }
 }
 
@@ -97,7 +100,10 @@ fn test_and_then_boot_is_one_point_and_a_bare_call_is_seen() {
     assert_eq!(history.len(), 2);
     assert_eq!(history[0]["point"], history[1]["point"]);
     assert_eq!(bed.points("pre-switch").len(), 1);
-    assert_eq!(came_to(&history[1]), told("switched", None, "good", "nothing"));
+    assert_eq!(
+        came_to(&history[1]),
+        told("switched", None, "good", "nothing")
+    );
 }
 
 #[test]

@@ -268,6 +268,11 @@ impl Layout {
         self.state.join("running.json")
     }
 
+    /// The same, when the state directory had no room for it.
+    pub fn volatile_known(&self) -> PathBuf {
+        self.real("/run/cairn/running.json")
+    }
+
     /// Captured content.
     pub fn vault(&self) -> PathBuf {
         self.state.join("vault")

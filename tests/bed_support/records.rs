@@ -51,7 +51,7 @@ impl Bed {
         format!("{} {}", result["reasons"], result["trouble"])
     }
 
-    /// Restore points taken by a trigger, newest first.
+    /// Restore points taken by a trigger, as they are listed.
     #[track_caller]
     pub fn points(&self, trigger: &str) -> Vec<Value> {
         let listed = self.json(&format!("list --trigger {trigger}"));
@@ -72,7 +72,10 @@ impl Bed {
 
     /// `nixos-rebuild switch` into a specialisation.
     pub fn specialise(&self, parent: &str, name: &str) -> Out {
-        self.sh(&format!("nixos-rebuild switch {} {name}", self.path(parent)))
+        self.sh(&format!(
+            "nixos-rebuild switch {} {name}",
+            self.path(parent)
+        ))
     }
 
     /// The store path of a specialisation.
@@ -83,13 +86,11 @@ impl Bed {
 
     /// Fills the file system that holds cairn's state to the last byte.
     pub fn fill_state(&self) {
-        self.sh(
-            "umask 077; cp -a /var/lib/cairn /run/kept && \
+        self.sh("umask 077; cp -a /var/lib/cairn /run/kept && \
              mount -t tmpfs -o size=8m,mode=0700 tmpfs /var/lib/cairn && \
-             cp -a /run/kept/. /var/lib/cairn/ && \
-             ! dd if=/dev/zero of=/var/lib/cairn/full bs=4k status=none 2>/dev/null",
-        )
-        .ok();
+             cp -a /run/kept/. /var/lib/cairn/ && rm -r /run/kept && \
+             ! dd if=/dev/zero of=/var/lib/cairn/full bs=4k status=none 2>/dev/null")
+            .ok();
     }
 }
 
