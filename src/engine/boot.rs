@@ -196,7 +196,7 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
     let Some(running) = pointers::current(engine.layout) else {
         return Ok(());
     };
-    let bad = match gate::well(engine, &[], &|| Ok(false))? {
+    let bad = match gate::well(engine, &[], None, &|| Ok(false))? {
         Wellness::Overtaken => return Ok(()),
         Wellness::Judged { bad, notes } => {
             booted.reasons = bad.iter().chain(&notes).cloned().collect();

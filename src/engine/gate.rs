@@ -9,6 +9,8 @@ use std::io::ErrorKind;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::restore::{self, Goal, Plan};
 use super::{Engine, EngineError};
 use crate::plan::gate::{self, Case, Decision, Seen};
@@ -203,7 +205,7 @@ fn judge(engine: &Engine<'_>, record: &Switch, exit: Option<i32>) -> Result<Judg
             .any(|s| s.id > record.id && s.to != record.to);
         Ok::<_, EngineError>(newer)
     };
-    match well(engine, &record.ailing, &overtaken)? {
+    match well(engine, &record.ailing, Some(record.started), &overtaken)? {
         Wellness::Overtaken => Ok(Judged {
             reached: Some(Reached::Superseded),
             ..Judged::none()
@@ -235,15 +237,18 @@ pub(super) enum Wellness {
     },
 }
 
-/// Watches the running system for the gate's window. Units in `ailing` were
-/// not well before and count against nobody.
+/// Watches the running system for the gate's window. Units in `ailing`, and
+/// those that flapped when the switch began, were not well before and count
+/// against nobody.
 pub(super) fn well(
     engine: &Engine<'_>,
     ailing: &[String],
+    switch: Option<DateTime<Utc>>,
     overtaken: &dyn Fn() -> Result<bool, EngineError>,
 ) -> Result<Wellness, EngineError> {
     let begun = Instant::now();
     let window = engine.policy.gate.window.duration();
+    let mut before = ailing.to_vec();
     let mut bad = Vec::new();
     loop {
         if overtaken()? {
@@ -254,11 +259,13 @@ pub(super) fn well(
             Ok(now) => {
                 let mut seen = if last { now.all() } else { now.failed };
                 seen.extend(bus::ailing(engine.layout));
-                bad.extend(
-                    gate::blame(ailing, &seen)
-                        .into_iter()
-                        .map(|unit| format!("{unit} failed")),
-                );
+                for unit in gate::blame(&before, &seen) {
+                    if switch.is_some_and(|at| units::flapped(engine.runner, &unit, at)) {
+                        before.push(unit);
+                    } else {
+                        bad.push(format!("{unit} failed"));
+                    }
+                }
             }
             Err(error) if last => bad.push(format!("systemd does not answer: {error}")),
             Err(_) => {}

@@ -80,20 +80,17 @@ pub fn pre_switch(
     let started = engine.clock.now();
     let id = engine.clock.new_id(started);
     let mut warnings = Vec::new();
-    let (failed, flapping, watched, prepared) = thread::scope(|scope| {
+    let (failed, watched, prepared) = thread::scope(|scope| {
         let failed = scope.spawn(|| units::ailing(engine.runner).map(|ailing| ailing.all()));
-        let flapping = scope.spawn(|| units::flapping(engine.runner));
         let watched = scope.spawn(|| watcher.start(engine, id));
         let prepared = prepare(engine, &to, action, &running, records.last());
-        (failed.join(), flapping.join(), watched.join(), prepared)
+        (failed.join(), watched.join(), prepared)
     });
     let mut ailing: Vec<String> = bus::ailing(engine.layout).into_iter().collect();
-    for units in [failed, flapping] {
-        match units.map_err(|_| EngineError::Thread)? {
-            Ok(units) => ailing.extend(units),
-            Err(error) => {
-                warnings.push(format!("units that failed before are not known: {error}"));
-            }
+    match failed.map_err(|_| EngineError::Thread)? {
+        Ok(units) => ailing.extend(units),
+        Err(error) => {
+            warnings.push(format!("units that failed before are not known: {error}"));
         }
     }
     if let Err(error) = watched.map_err(|_| EngineError::Thread)? {

@@ -47,7 +47,7 @@ impl Pair {
     pub fn switch(&mut self) -> Took {
         let to = ["other-good", "third-good"][self.round % 2];
         self.round += 1;
-        let (without, with) = if self.round % 2 == 0 {
+        let (without, with) = if self.round.is_multiple_of(2) {
             let without = time(&self.without, to);
             (without, time(&self.with, to))
         } else {
