@@ -67,6 +67,23 @@ let
     boot-gate = {
       services.cairn.bootGate.enable = true;
     };
+    # Commands hold state still: a copy is there while it is captured.
+    commands =
+      { pkgs, ... }:
+      {
+        services.cairn.state.ledger = {
+          paths = [ "/var/lib/ledger" ];
+          before = [
+            (lib.getExe' pkgs.coreutils "cp")
+            "/var/lib/ledger/live"
+            "/var/lib/ledger/copy"
+          ];
+          after = [
+            (lib.getExe' pkgs.coreutils "rm")
+            "/var/lib/ledger/copy"
+          ];
+        };
+      };
   };
 
   # "/nix/store/<hash>-<name>-<version>/bin/x" → "@<name>@/bin/x": neither a

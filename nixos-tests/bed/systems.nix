@@ -13,8 +13,12 @@ let
     cairn = variants { parts = cairn.over "" window; };
     # No point, no switch.
     required = variants { parts = cairn.over "required" window; };
+    # Commands hold state still.
+    commands = variants { parts = cairn.over "commands" window; };
     # Boots are judged too.
-    boot-gate = variants { parts = cairn.over "boot-gate" window; };
+    boot-gate = variants {
+      parts = cairn.over "boot-gate" (window // { bootGate.attempts = 2; });
+    };
     inherit counted;
     # What broke is left as it is.
     no-rollback = variants {

@@ -137,25 +137,47 @@ fn fall_back(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Option<Switch>, 
             activation: Activation::Boot,
             ..Scope::default()
         };
-        match go_to(engine, booted.clone(), &scope) {
-            Ok(restored) => {
-                outcome.done = Done::Repaired;
-                outcome.undo = Some(restored.undo.id);
-            }
-            Err(error) => {
-                outcome.done = Done::Stuck;
-                outcome.trouble = Some(error.to_string());
-            }
+        settle(engine, booted.clone(), &scope, &mut outcome, Done::Repaired);
+    }
+    record(engine, profile, Some(booted), outcome).map(Some)
+}
+
+/// Goes to a system, and notes how that went.
+fn settle(
+    engine: &Engine<'_>,
+    toplevel: StorePath,
+    scope: &Scope,
+    outcome: &mut Outcome,
+    done: Done,
+) {
+    match go_to(engine, toplevel, scope) {
+        Ok(restored) => {
+            outcome.done = done;
+            outcome.undo = Some(restored.undo.id);
+        }
+        Err(error) => {
+            outcome.done = Done::Stuck;
+            outcome.trouble = Some(error.to_string());
         }
     }
+}
+
+/// Writes down what came of booting `to`, and what runs instead.
+fn record(
+    engine: &Engine<'_>,
+    to: StorePath,
+    instead: Option<StorePath>,
+    outcome: Outcome,
+) -> Result<Switch, EngineError> {
+    let now = engine.clock.now();
     let record = Switch {
         version: VERSION,
         id: engine.clock.new_id(now),
         started: now,
         action: Action::Boot,
-        to: profile,
+        to,
         before: System {
-            current: Some(booted),
+            current: instead,
             ..System::default()
         },
         point: None,
@@ -166,16 +188,17 @@ fn fall_back(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Option<Switch>, 
         result: Some(outcome),
     };
     switches::store(engine.layout, &record)?;
-    Ok(Some(record))
+    Ok(record)
 }
 
-/// Watches the booted system; goes to the last known-good one after as many
-/// bad boots as the policy has, at most once per boot.
+/// Watches the booted system; the last known-good one takes its place after as
+/// many bad boots as the policy has. When that has bad boots as well, nothing
+/// more is done: going round in circles helps nobody.
 fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result<(), EngineError> {
     let Some(running) = pointers::current(engine.layout) else {
         return Ok(());
     };
-    let bad = match gate::well(engine, &[], &|| Ok(false))? {
+    let bad = match gate::well(engine, &[], None, &|| Ok(false))? {
         Wellness::Overtaken => return Ok(()),
         Wellness::Judged { bad, notes } => {
             booted.reasons = bad.iter().chain(&notes).cloned().collect();
@@ -196,32 +219,58 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
     let allowed = engine.policy.boot_gate.attempts;
     if failed < allowed {
         say(&format!(
-            "{} boots of {allowed} failed; after the last one the known-good system takes its place",
-            failed
+            "bad boot {failed} of {allowed}; after the last one the known-good system takes its place"
         ));
         booted.done = Some(Done::Nothing);
         return Ok(());
     }
+    let given_up = attempts::given_up(engine.layout)?;
     let good = known_good::newest_first(engine.layout)?
         .into_iter()
         .find(|path| *path != running);
-    let Some(good) = good.filter(|_| engine.policy.gate.rollback) else {
-        say("there is no known-good system to go to: cairn generations list");
-        booted.done = Some(Done::Stuck);
-        return Ok(());
+    let mut outcome = Outcome {
+        at: engine.clock.now(),
+        reached: Reached::Switched,
+        exit: None,
+        verdict: Verdict::Bad,
+        reasons: bad,
+        done: Done::Stuck,
+        trouble: None,
+        undo: None,
     };
-    say(&format!("going to the known-good {}", good.name()));
-    let scope = Scope {
-        generation: true,
-        ..Scope::default()
-    };
-    booted.done = Some(match go_to(engine, good, &scope) {
-        Ok(_) => Done::WentBack,
-        Err(error) => {
-            say(&error.to_string());
-            Done::Stuck
+    match (good, given_up.iter().find(|path| **path != running)) {
+        _ if !engine.policy.gate.rollback => {
+            outcome.done = Done::Nothing;
+            outcome.trouble = Some("the policy leaves going back to you: cairn rollback".into());
         }
-    });
+        (_, Some(first)) => {
+            outcome.trouble = Some(format!(
+                "it took the place of {}, and is not well either: cairn generations list",
+                first.name()
+            ));
+        }
+        (None, None) => {
+            outcome.trouble =
+                Some("there is no known-good system to go to: cairn generations list".into());
+        }
+        (Some(good), None) => {
+            say(&format!("going to the known-good {}", good.name()));
+            attempts::give_up(engine.layout)?;
+            let scope = Scope {
+                generation: true,
+                ..Scope::default()
+            };
+            settle(engine, good, &scope, &mut outcome, Done::WentBack);
+        }
+    }
+    if let Some(trouble) = &outcome.trouble {
+        say(trouble);
+    }
+    booted.done = Some(outcome.done);
+    // Once is enough: each boot from here on comes to the same.
+    if failed == allowed {
+        record(engine, running, None, outcome)?;
+    }
     Ok(())
 }
 

@@ -5,8 +5,11 @@
 //! session nor the switch itself takes it down. It waits for the switch to let
 //! go of its lock, and never holds that lock itself.
 
+use std::io::ErrorKind;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
 
 use super::restore::{self, Goal, Plan};
 use super::{Engine, EngineError};
@@ -16,13 +19,16 @@ use crate::point::switch::{Action, Done, Outcome, Reached, Switch, Verdict};
 use crate::point::{PointId, Selector};
 use crate::system::journal::{Activation, Scope};
 use crate::system::run::{Call, TIMED_OUT};
-use crate::system::{known_good, pointers, switch, switches, units};
+use crate::system::{attempts, bus, known_good, pointers, switch, switches, units};
 
 /// The verb a rollback by the gate has in the journal.
 pub const VERB: &str = "rollback by the gate";
 
 /// How long to wait for systemd's word on how the switch ended.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to wait for the record of the switch.
+const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often units are looked at during the window.
 const BEAT: Duration = Duration::from_millis(500);
@@ -35,11 +41,11 @@ const TRIES: u32 = 3;
 /// # Errors
 /// When there is no such record, or its outcome cannot be stored.
 pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Switch, EngineError> {
-    let mut record = switches::by_id(engine.layout, id)?;
+    switch::wait_until_free(engine.layout, None)?;
+    let mut record = record_of(engine, id)?;
     if !record.is_pending() {
         return Ok(record);
     }
-    switch::wait_until_free(engine.layout, None)?;
     let seen = look(engine, &record)?;
     let reached = gate::reached(&record, &seen);
     let judged = match reached {
@@ -55,9 +61,8 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
         Reached::Refused => Judged::bad(refusal(&record, &seen)),
         Reached::Interrupted => Judged::bad("the switch was stopped half way".to_owned()),
         Reached::NeedsReboot => Judged {
-            verdict: Verdict::None,
-            reasons: vec!["the init interface differs: it runs after a reboot".to_owned()],
-            reached: None,
+            reasons: vec![format!("{}: it runs after a reboot", held_up(&seen))],
+            ..Judged::none()
         },
         Reached::Superseded | Reached::CutOff => Judged::none(),
     };
@@ -81,6 +86,7 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
     }
     if outcome.verdict == Verdict::Good
         && let Err(error) = known_good::mark(engine.layout, &record.to)
+            .and_then(|()| attempts::clear(engine.layout))
     {
         outcome.trouble = Some(format!("it could not be marked known-good: {error}"));
     }
@@ -97,6 +103,23 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
         say(&error.to_string());
     }
     Ok(record)
+}
+
+/// The record of the switch. The hook starts the watcher before it writes it;
+/// a hook that was called by hand holds no lock to wait for.
+fn record_of(engine: &Engine<'_>, id: PointId) -> Result<Switch, EngineError> {
+    let begun = Instant::now();
+    loop {
+        match switches::by_id(engine.layout, id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if begun.elapsed() > RECORD_PATIENCE {
+                    return Err(error.into());
+                }
+                sleep(Duration::from_millis(50));
+            }
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// The machine as it is after the switch.
@@ -122,7 +145,17 @@ fn look(engine: &Engine<'_>, record: &Switch) -> Result<Seen, EngineError> {
         lists_left: switch::lists_left(engine.layout),
         exit,
         init_differs,
+        bus_dead: !bus::listens(engine.layout),
     })
+}
+
+/// Why a system could only be made the boot default.
+fn held_up(seen: &Seen) -> &'static str {
+    if seen.bus_dead && !seen.init_differs && seen.exit != Some(100) {
+        "nobody answers on D-Bus"
+    } else {
+        "the init interface differs"
+    }
 }
 
 fn refusal(record: &Switch, seen: &Seen) -> String {
@@ -173,7 +206,7 @@ fn judge(engine: &Engine<'_>, record: &Switch, exit: Option<i32>) -> Result<Judg
             .any(|s| s.id > record.id && s.to != record.to);
         Ok::<_, EngineError>(newer)
     };
-    match well(engine, &record.ailing, &overtaken)? {
+    match well(engine, &record.ailing, Some(record.started), &overtaken)? {
         Wellness::Overtaken => Ok(Judged {
             reached: Some(Reached::Superseded),
             ..Judged::none()
@@ -205,15 +238,18 @@ pub(super) enum Wellness {
     },
 }
 
-/// Watches the running system for the gate's window. Units in `ailing` were
-/// not well before and count against nobody.
+/// Watches the running system for the gate's window. Units in `ailing`, and
+/// those that flapped when the switch began, were not well before and count
+/// against nobody.
 pub(super) fn well(
     engine: &Engine<'_>,
     ailing: &[String],
+    switch: Option<DateTime<Utc>>,
     overtaken: &dyn Fn() -> Result<bool, EngineError>,
 ) -> Result<Wellness, EngineError> {
     let begun = Instant::now();
     let window = engine.policy.gate.window.duration();
+    let mut before = ailing.to_vec();
     let mut bad = Vec::new();
     loop {
         if overtaken()? {
@@ -222,12 +258,15 @@ pub(super) fn well(
         let last = begun.elapsed() >= window;
         match units::ailing(engine.runner) {
             Ok(now) => {
-                let seen = if last { now.all() } else { now.failed };
-                bad.extend(
-                    gate::blame(ailing, &seen)
-                        .into_iter()
-                        .map(|unit| format!("{unit} failed")),
-                );
+                let mut seen = if last { now.all() } else { now.failed };
+                seen.extend(bus::ailing(engine.layout));
+                for unit in gate::blame(&before, &seen) {
+                    if switch.is_some_and(|at| units::flapped(engine.runner, &unit, at)) {
+                        before.push(unit);
+                    } else {
+                        bad.push(format!("{unit} failed"));
+                    }
+                }
             }
             Err(error) if last => bad.push(format!("systemd does not answer: {error}")),
             Err(_) => {}
@@ -380,10 +419,14 @@ fn act(
         Err(error) => {
             let now = pointers::observe(engine.layout, engine.profile, None)?.system;
             let profile_is_back = now.profile.as_ref().map(|p| &p.toplevel) == before;
+            // Where it cannot be read, the profile is all there is to go by.
+            let loader_is_back = now.loader_default.is_none()
+                || now.loader_default.as_ref() == before
+                || now.loader_default == record.before.loader_default;
             let runs_back = now.current == record.before.current;
-            outcome.done = match (profile_is_back, runs_back) {
-                (true, false) => Done::WentBackAtBoot,
-                _ => Done::Stuck,
+            outcome.done = match profile_is_back && loader_is_back && !runs_back {
+                true => Done::WentBackAtBoot,
+                false => Done::Stuck,
             };
             outcome.trouble = Some(error.to_string());
             say(&error.to_string());

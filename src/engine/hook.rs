@@ -4,18 +4,20 @@
 //! every millisecond here is one that the switch takes longer, and a failure
 //! stops it only where the policy says `required`.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::create::{self, Created, Request};
 use super::{Engine, EngineError, history};
 use crate::nix::store_path::StorePath;
 use crate::plan::gate;
+use crate::point::PointId;
 use crate::point::document::{Incoming, Trigger};
 use crate::point::policy::When;
 use crate::point::switch::{Action, Switch, VERSION};
 use crate::system::run::RunError;
-use crate::system::{pointers, switches, units};
+use crate::system::{bus, pointers, switches, units};
 
 /// What the hook did.
 #[derive(Debug)]
@@ -30,8 +32,30 @@ pub struct Hooked {
     pub warnings: Vec<String>,
 }
 
-/// Takes the point and writes the record; `None` when there is nothing to do:
-/// the action changes nothing, or no system runs yet (an installer).
+/// How a watcher is called: the id of the record follows the arguments.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+}
+
+impl Watcher {
+    fn start(&self, engine: &Engine<'_>, id: PointId) -> Result<(), RunError> {
+        let mut args = self.args.clone();
+        args.push(id.to_string().into());
+        let call = units::detached(&format!("cairn-gate-{id}"), &self.program, &args);
+        engine.runner.check(&call).map(|_| ())
+    }
+}
+
+/// Takes the point, writes the record and starts the watcher; `None` when there
+/// is nothing to do: the action changes nothing, or no system runs yet (an
+/// installer).
+///
+/// All that asks another program runs beside the capture. The watcher may well
+/// be there before its record: it waits for the end of the switch first.
 ///
 /// # Errors
 /// When there can be neither point nor record. A point that could not be taken
@@ -40,6 +64,7 @@ pub fn pre_switch(
     engine: &Engine<'_>,
     toplevel: &Path,
     action: &str,
+    watcher: &Watcher,
 ) -> Result<Option<Hooked>, EngineError> {
     let Some(action) = Action::of_hook(action) else {
         return Ok(None);
@@ -48,33 +73,38 @@ pub fn pre_switch(
         return Ok(None);
     };
     let to = store_path(toplevel)?;
+    // A record that cannot be read must not keep this switch from having one.
+    let (records, _) = switches::read(engine.layout).unwrap_or_default();
+    // What was switched to behind our back is what this point will hold.
+    let _ = history::notice_in(engine, &records);
+    let started = engine.clock.now();
+    let id = engine.clock.new_id(started);
     let mut warnings = Vec::new();
-    let (ailing, prepared) = thread::scope(|scope| {
-        let ailing = scope.spawn(|| {
-            let mut ailing = units::ailing(engine.runner)?.all();
-            ailing.extend(units::flapping(engine.runner)?);
-            Ok::<_, RunError>(ailing)
-        });
-        let prepared = prepare(engine, &to, action, &running);
-        (ailing.join(), prepared)
+    let (failed, watched, prepared) = thread::scope(|scope| {
+        let failed = scope.spawn(|| units::ailing(engine.runner).map(|ailing| ailing.all()));
+        let watched = scope.spawn(|| watcher.start(engine, id));
+        let prepared = prepare(engine, &to, action, &running, records.last());
+        (failed.join(), watched.join(), prepared)
     });
-    let ailing = match ailing.map_err(|_| EngineError::Thread)? {
-        Ok(ailing) => ailing,
+    let mut ailing: Vec<String> = bus::ailing(engine.layout).into_iter().collect();
+    match failed.map_err(|_| EngineError::Thread)? {
+        Ok(units) => ailing.extend(units),
         Err(error) => {
             warnings.push(format!("units that failed before are not known: {error}"));
-            Vec::new()
         }
-    };
+    }
+    if let Err(error) = watched.map_err(|_| EngineError::Thread)? {
+        warnings.push(format!("this switch is not watched: {error}"));
+    }
     let Prepared {
         before,
         created,
         shared,
         no_point,
     } = prepared?;
-    let started = engine.clock.now();
     let switch = Switch {
         version: VERSION,
-        id: engine.clock.new_id(started),
+        id,
         started,
         action,
         to,
@@ -98,7 +128,7 @@ pub fn pre_switch(
 struct Prepared {
     before: crate::point::document::System,
     created: Option<Created>,
-    shared: Option<crate::point::PointId>,
+    shared: Option<PointId>,
     no_point: Option<String>,
 }
 
@@ -108,16 +138,14 @@ fn prepare(
     to: &StorePath,
     action: Action,
     running: &StorePath,
+    last: Option<&Switch>,
 ) -> Result<Prepared, EngineError> {
-    // A record that cannot be read must not keep this switch from having one.
-    let (records, _) = switches::read(engine.layout).unwrap_or_default();
-    // What was switched to behind our back is what this point will hold.
-    let _ = history::notice_in(engine, &records);
     let incoming = Some(Incoming {
         toplevel: to.clone(),
         action: action.as_str().to_owned(),
+        // Observing finds it.
+        specialisation: None,
     });
-    let last = records.last();
     if let Some(last) =
         last.filter(|last| gate::continues(last, to, action, Some(running), engine.clock.now()))
     {

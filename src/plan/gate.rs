@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::nix::store_path::StorePath;
-use crate::point::document::System;
+use crate::point::document::{Incoming, System};
 use crate::point::switch::{Action, Reached, Switch, Verdict};
 
 /// The machine after a switch let go of its lock.
@@ -20,6 +20,8 @@ pub struct Seen {
     pub exit: Option<i32>,
     /// Whether the two systems have different init interfaces.
     pub init_differs: bool,
+    /// Whether nobody answers on D-Bus: no switch can go on then.
+    pub bus_dead: bool,
 }
 
 /// How far the switch came.
@@ -29,19 +31,13 @@ pub struct Seen {
 /// interface passed. The exit code settles what they leave open.
 pub fn reached(switch: &Switch, seen: &Seen) -> Reached {
     let runs = |path: &StorePath| seen.system.current.as_ref() == Some(path);
-    let profile_runs = seen.system.profile.as_ref().map(|p| &p.toplevel) == Some(&switch.to);
     let was = switch.before.current.as_ref();
+    let is_default = is_boot_default(switch, &seen.system);
     if switch.action == Action::Boot {
         return match seen.exit {
             Some(0) => Reached::Switched,
-            Some(_) => Reached::Refused,
-            // The loader tells it where it can be read, else the profile.
-            None => match &seen.system.loader_default {
-                Some(default) if *default == switch.to => Reached::Switched,
-                Some(_) => Reached::Refused,
-                None if profile_runs => Reached::Switched,
-                None => Reached::Refused,
-            },
+            None if is_default => Reached::Switched,
+            _ => Reached::Refused,
         };
     }
     if seen.lists_left && !matches!(seen.exit, Some(0..=4)) {
@@ -71,10 +67,25 @@ pub fn reached(switch: &Switch, seen: &Seen) -> Reached {
             _ => Reached::Switched,
         };
     }
-    if seen.init_differs {
+    if seen.init_differs || (seen.bus_dead && switch.action == Action::Switch && is_default) {
         return Reached::NeedsReboot;
     }
     Reached::Refused
+}
+
+/// Whether the switch came as far as the boot loader: that tells it where it
+/// can be read, else the profile does. For a specialisation the profile always
+/// does, as loaders may have no default of that kind.
+fn is_boot_default(switch: &Switch, now: &System) -> bool {
+    let incoming = switch.before.incoming.as_ref();
+    let profile = now.profile.as_ref().map(|p| &p.toplevel);
+    match &now.loader_default {
+        _ if incoming.is_some_and(|to| to.specialisation.is_some()) => {
+            profile == incoming.map(Incoming::generation)
+        }
+        Some(default) => *default == switch.to,
+        None => profile == Some(&switch.to),
+    }
 }
 
 /// Units that are not well now and were before the switch.

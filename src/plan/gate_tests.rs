@@ -1,6 +1,6 @@
 use super::*;
 use crate::point::PointId;
-use crate::point::document::ProfileFact;
+use crate::point::document::{ProfileFact, Specialisation};
 use crate::point::switch::{Done, Outcome, VERSION};
 
 fn path(n: u8) -> StorePath {
@@ -77,6 +77,14 @@ fn every_row_of_the_contract_is_told_from_pointers_and_exit_code() {
         ..seen(system(2, 1, 2), None)
     };
     assert_eq!(came_to(differs), Reached::NeedsReboot);
+    // Without D-Bus it ends after the boot loader.
+    for (loader, wanted) in [(2, Reached::NeedsReboot), (1, Reached::Refused)] {
+        let dead = Seen {
+            bus_dead: true,
+            ..seen(system(2, 1, loader), Some(1))
+        };
+        assert_eq!(came_to(dead), wanted, "{loader}");
+    }
     for (current, exit) in [
         (1, None),
         (2, None),
@@ -129,6 +137,20 @@ fn boot_is_done_when_the_loader_starts_it() {
         ..system(2, 1, 1)
     };
     assert_eq!(reached(&switch, &seen(unreadable, None)), Reached::Switched);
+    // Of a specialisation, no loader need have heard.
+    let mut special = from_1_to_2(Action::Boot);
+    special.to = path(9);
+    special.before.incoming = Some(Incoming {
+        toplevel: path(9),
+        action: "boot".into(),
+        specialisation: Some(Specialisation {
+            name: "safe".into(),
+            parent: path(2),
+        }),
+    });
+    let came_to = |system| reached(&special, &seen(system, None));
+    assert_eq!(came_to(system(2, 1, 1)), Reached::Switched);
+    assert_eq!(came_to(system(1, 1, 1)), Reached::Refused);
 }
 
 #[test]

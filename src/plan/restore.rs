@@ -124,7 +124,12 @@ pub fn plan_system(
             specialisation: wanted.specialisation.as_ref().map(|s| s.name.clone()),
             action,
         };
-        let together = parent.is_none_or(|p| *p == boots);
+        // Most boot loaders have no default that is a specialisation: called
+        // with one, they would leave theirs where it is.
+        let loader_agrees = wanted.specialisation.is_none()
+            || wanted.loader_default.is_none()
+            || wanted.loader_default == runs;
+        let together = parent.is_none_or(|p| *p == boots) && loader_agrees;
         match when {
             When::Test if run_differs => activations.push(run("test")),
             When::Boot if moved => activations.push(boot),
@@ -247,6 +252,7 @@ mod tests {
         wanted.incoming = Some(crate::point::document::Incoming {
             toplevel: path(2),
             action: "switch".into(),
+            specialisation: None,
         });
         let plan = switch(&wanted, &view(&[(1, 1), (2, 2)], 2), 2);
         assert_eq!(
@@ -269,6 +275,14 @@ mod tests {
             (path(1), Some(path(9)))
         );
         assert_eq!(plan.activations[0].specialisation.as_deref(), Some("s"));
+        assert_eq!(actions(&plan), [(path(1), "switch")]);
+        // A loader that cannot have it as its default gets the generation's.
+        wanted.loader_default = Some(path(1));
+        let plan = switch(&wanted, &view(&[(1, 1), (2, 2)], 2), 2);
+        assert_eq!(actions(&plan), [(path(1), "boot"), (path(1), "test")]);
+        assert_eq!(plan.activations[1].specialisation.as_deref(), Some("s"));
+        wanted.loader_default = Some(path(9));
+        let plan = switch(&wanted, &view(&[(1, 1), (2, 2)], 2), 2);
         assert_eq!(actions(&plan), [(path(1), "switch")]);
     }
 

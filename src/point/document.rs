@@ -255,20 +255,25 @@ impl System {
     /// profile already, as `nixos-rebuild` does before anything else, it is
     /// what the boot loader still started, else the running system; so it is
     /// when there was no profile.
+    ///
+    /// A running specialisation tells it better than the boot loader, whose
+    /// default may be another generation, or the specialisation itself.
     pub fn boot_target(&self) -> Option<&StorePath> {
         let profile = self.profile.as_ref().map(|p| &p.toplevel);
-        let running = self
-            .specialisation
-            .as_ref()
-            .map(|s| &s.parent)
-            .or(self.current.as_ref());
+        let parent = self.specialisation.as_ref().map(|s| &s.parent);
+        let running = parent.or(self.current.as_ref());
         match &self.incoming {
-            Some(to) if to.action != "test" && profile == Some(&to.toplevel) => self
-                .loader_default
-                .as_ref()
-                .filter(|default| **default != to.toplevel)
-                .or(running)
-                .or(profile),
+            Some(to) if to.action != "test" && profile == Some(to.generation()) => {
+                // From one specialisation to another, the profile stays.
+                if to.specialisation.is_some() && running == profile {
+                    return profile;
+                }
+                let of_loader = self
+                    .loader_default
+                    .as_ref()
+                    .filter(|default| **default != to.toplevel && *default != to.generation());
+                parent.or(of_loader).or(running).or(profile)
+            }
             _ => profile.or(running),
         }
     }
@@ -323,6 +328,17 @@ pub struct Incoming {
     pub toplevel: StorePath,
     /// `NIXOS_ACTION`: switch, boot or test.
     pub action: String,
+    /// Set when that is a specialisation of the profile's system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub specialisation: Option<Specialisation>,
+}
+
+impl Incoming {
+    /// What the profile points to for it.
+    pub fn generation(&self) -> &StorePath {
+        let parent = self.specialisation.as_ref().map(|s| &s.parent);
+        parent.unwrap_or(&self.toplevel)
+    }
 }
 
 /// Kernel versions.

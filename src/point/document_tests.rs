@@ -75,6 +75,7 @@ fn during_a_switch_the_profile_has_already_moved() {
     system.incoming = Some(Incoming {
         toplevel: toplevel(2),
         action: "switch".into(),
+        specialisation: None,
     });
     assert_eq!(system.boot_target(), Some(&toplevel(1)));
     // What the loader still starts was the boot default, whatever ran.
@@ -87,6 +88,7 @@ fn during_a_switch_the_profile_has_already_moved() {
         system.incoming = Some(Incoming {
             toplevel: toplevel(to),
             action: action.into(),
+            specialisation: None,
         });
         assert_eq!(system.boot_target(), Some(&toplevel(2)));
     }
@@ -97,6 +99,39 @@ fn during_a_switch_the_profile_has_already_moved() {
         (system.boot_target(), system.run_target()),
         (Some(&toplevel(2)), None)
     );
+}
+
+#[test]
+fn with_specialisations_the_generation_is_what_boots() {
+    let mut system = sample().system;
+    let of = |parent| {
+        Some(Specialisation {
+            name: "safe".into(),
+            parent: toplevel(parent),
+        })
+    };
+    // From 1 into a specialisation of 2, which the profile points to already.
+    system.incoming = Some(Incoming {
+        toplevel: toplevel(9),
+        action: "switch".into(),
+        specialisation: of(2),
+    });
+    assert_eq!(system.boot_target(), Some(&toplevel(1)));
+    system.loader_default = Some(toplevel(2));
+    assert_eq!(system.boot_target(), Some(&toplevel(1)));
+    // From one specialisation of 2 to another: the loader never followed.
+    system.current = Some(toplevel(8));
+    system.specialisation = of(2);
+    system.loader_default = Some(toplevel(1));
+    assert_eq!(system.boot_target(), Some(&toplevel(2)));
+    // From a specialisation of 3 to 2.
+    system.specialisation = of(3);
+    system.incoming = Some(Incoming {
+        toplevel: toplevel(2),
+        action: "switch".into(),
+        specialisation: None,
+    });
+    assert_eq!(system.boot_target(), Some(&toplevel(3)));
 }
 
 #[test]

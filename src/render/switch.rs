@@ -35,12 +35,16 @@ pub fn list(switches: &[Switch], style: &Style) -> String {
     table.render(style)
 }
 
-/// What a system is called without what all systems are called.
+/// What a system is called without what all systems are called, and which
+/// specialisation it is.
 fn short_name(switch: &Switch) -> String {
     let name = switch.to.name();
-    name.strip_prefix("nixos-system-")
-        .unwrap_or(name)
-        .to_owned()
+    let name = name.strip_prefix("nixos-system-").unwrap_or(name);
+    let incoming = switch.before.incoming.as_ref();
+    match incoming.and_then(|to| to.specialisation.as_ref()) {
+        Some(special) => format!("{name} ({})", special.name),
+        None => name.to_owned(),
+    }
 }
 
 /// What came of a switch, and whether it had a restore point.

@@ -217,18 +217,22 @@ pub fn specialisation_of(
     if profile.of(running).is_some() {
         return None;
     }
-    let reader = Reader::new(layout);
     profile.generations.iter().rev().find_map(|generation| {
-        let dir = layout
-            .store_path(&generation.toplevel)
-            .join("specialisation");
-        let names = fs::read_dir(dir).ok()?;
-        names
-            .flatten()
-            .filter_map(|e| e.file_name().into_string().ok())
-            .find_map(|name| {
-                let found = reader.specialisation(&generation.toplevel, &name)?;
-                (&found == running).then(|| (name, generation.toplevel.clone()))
-            })
+        let name = name_of_specialisation(layout, &generation.toplevel, running)?;
+        Some((name, generation.toplevel.clone()))
     })
+}
+
+/// The name under which `parent` has the specialisation `toplevel`, if it does.
+pub fn name_of_specialisation(
+    layout: &Layout,
+    parent: &StorePath,
+    toplevel: &StorePath,
+) -> Option<String> {
+    let reader = Reader::new(layout);
+    let names = fs::read_dir(layout.store_path(parent).join("specialisation")).ok()?;
+    names
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .find(|name| reader.specialisation(parent, name).as_ref() == Some(toplevel))
 }

@@ -273,6 +273,11 @@ impl Layout {
         self.state.join("running.json")
     }
 
+    /// The same, when the state directory had no room for it.
+    pub fn volatile_known(&self) -> PathBuf {
+        self.real("/run/cairn/running.json")
+    }
+
     /// What was damaged and moved aside.
     pub fn damaged(&self) -> PathBuf {
         self.state.join("damaged")

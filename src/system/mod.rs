@@ -9,6 +9,7 @@
 pub mod aside;
 pub mod attempts;
 pub mod beneath;
+pub mod bus;
 pub mod clock;
 pub mod container;
 pub mod demo;

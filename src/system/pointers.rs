@@ -58,6 +58,12 @@ pub fn observe(
         }
         _ => None,
     };
+    let incoming = incoming.map(|to| Incoming {
+        specialisation: profile
+            .as_ref()
+            .and_then(|g| specialisation_in(layout, &g.toplevel, &to.toplevel)),
+        ..to
+    });
     let mut system = System {
         profile: profile.map(|g| ProfileFact {
             name: name.to_owned(),
@@ -97,6 +103,17 @@ pub fn observe(
         host: host(layout),
         machine_id: machine_id(layout),
     })
+}
+
+/// The specialisation of `parent` that `toplevel` is.
+fn specialisation_in(
+    layout: &Layout,
+    parent: &StorePath,
+    toplevel: &StorePath,
+) -> Option<Specialisation> {
+    let name = generations::name_of_specialisation(layout, parent, toplevel)?;
+    let parent = parent.clone();
+    Some(Specialisation { name, parent })
 }
 
 /// `/etc/machine-id`.

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::error::optional;
 use super::run::Call;
-use super::{At, IoError, Layout};
+use super::{At, IoError, Layout, bus};
 use crate::nix::store_path::StorePath;
 
 /// Name of the transient unit a switch runs in.
@@ -51,7 +51,9 @@ pub fn call(
         tool.push(specialisation);
     }
     tool.push("bin/switch-to-configuration");
-    let mut call = if Path::new("/run/systemd/system").is_dir() {
+    // Without a bus systemd-run cannot wait, and the tool itself still moves the
+    // boot default.
+    let mut call = if Path::new("/run/systemd/system").is_dir() && bus::listens(layout) {
         Call::new("systemd-run")
             .args(["-E", "LOCALE_ARCHIVE", "-E"])
             .arg(if bootloader {

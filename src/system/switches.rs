@@ -148,14 +148,28 @@ pub fn know(layout: &Layout, toplevel: &StorePath) -> Result<(), IoError> {
     let text = serde_json::to_vec(&known)
         .map_err(io::Error::from)
         .at("encode", &path)?;
-    durable::write(&path, &text)
+    let volatile = layout.volatile_known();
+    if durable::write(&path, &text).is_ok() {
+        return match fs::remove_file(&volatile) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).at("remove", &volatile),
+            _ => Ok(()),
+        };
+    }
+    // On a full disk a note that is out of date would report switches that
+    // nobody made.
+    durable::create_private_dir(&layout.volatile_switches())?;
+    durable::write(&volatile, &text)
 }
 
 /// What was noted; `None` when nothing was, or it cannot be read: then nothing
 /// can be said of what was done since.
 pub fn known(layout: &Layout) -> Option<Known> {
-    let known: Known = serde_json::from_slice(&fs::read(layout.known()).ok()?).ok()?;
-    (known.version == VERSION).then_some(known)
+    let read = |path: &Path| {
+        let known: Known = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        (known.version == VERSION).then_some(known)
+    };
+    // Only there when it is the newer one.
+    read(&layout.volatile_known()).or_else(|| read(&layout.known()))
 }
 
 /// The id of this boot.

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::run::{Call, RunError, Runner};
@@ -17,6 +17,10 @@ const PROCESS_EXIT: &str = "98e322203f7a4ed290d09fe03c09fe15";
 
 /// … and for a unit that ended well (`SD_MESSAGE_UNIT_SUCCESS`).
 const UNIT_SUCCESS: &str = "7ad2d189f7e94e70a38c781354912448";
+
+/// … and for a unit that it will start again by itself
+/// (`SD_MESSAGE_UNIT_RESTART_SCHEDULED`).
+const RESTART_SCHEDULED: &str = "5eb03494b6584870a536b337290809b3";
 
 /// Units in which switches run: `nixos-rebuild`'s, whose newer releases add a
 /// suffix, and ours.
@@ -88,49 +92,32 @@ pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
     Ok(ailing)
 }
 
-/// How long ago a service may have been started again to count as flapping.
-const FLAPS_WITHIN: Duration = Duration::from_secs(60);
+/// How long before a switch a unit may have failed to count as flapping.
+const FLAPS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
-/// Services that systemd started again by itself a moment ago: at this instant
-/// they may look well.
+/// Whether a unit was flapping when a switch began: systemd had started it
+/// again, or was about to, a moment before. At the instant the hook asked it
+/// may have looked well.
 ///
-/// # Errors
-/// When systemd cannot be asked.
-pub fn flapping(runner: &dyn Runner) -> Result<Vec<String>, RunError> {
-    let call = Call::new("systemctl").args([
-        "show",
-        "--property=Id,NRestarts,StateChangeTimestampMonotonic",
-        "*.service",
-    ]);
-    let told = runner.check(&call)?.stdout;
-    Ok(flapping_in(&String::from_utf8_lossy(&told), uptime()))
-}
-
-fn flapping_in(told: &str, uptime: Duration) -> Vec<String> {
-    let value = |block: &str, name: &str| {
-        block
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-            .map(str::to_owned)
-    };
-    told.split("\n\n")
-        .filter(|block| {
-            let number = |name| value(block, name).and_then(|text| text.parse::<u64>().ok());
-            let changed = number("StateChangeTimestampMonotonic").map(Duration::from_micros);
-            number("NRestarts").is_some_and(|n| n > 0)
-                && changed.is_some_and(|at| uptime.saturating_sub(at) < FLAPS_WITHIN)
-        })
-        .filter_map(|block| value(block, "Id"))
-        .collect()
-}
-
-/// Time since boot, as systemd's monotonic stamps count it.
-fn uptime() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::new(
-        u64::try_from(now.tv_sec).unwrap_or(0),
-        u32::try_from(now.tv_nsec).unwrap_or(0),
-    )
+/// The journal is asked, and afterwards: to ask systemd about every service
+/// before each switch takes longer than all the rest of the hook.
+pub fn flapped(runner: &dyn Runner, unit: &str, switch: DateTime<Utc>) -> bool {
+    let at = |time: DateTime<Utc>| format!("@{}", time.format("%s%.6f"));
+    let call = Call::new("journalctl")
+        .args([
+            "--quiet",
+            "--no-pager",
+            "--output=cat",
+            "--boot",
+            "--lines=1",
+        ])
+        .arg(format!("--since={}", at(switch - FLAPS_WITHIN)))
+        .arg(format!("--until={}", at(switch)))
+        .args(["_PID=1".to_owned(), format!("UNIT={unit}")])
+        .arg(format!("MESSAGE_ID={RESTART_SCHEDULED}"));
+    runner
+        .check(&call)
+        .is_ok_and(|told| !told.stdout.trim_ascii().is_empty())
 }
 
 /// The unit this process runs in, when a switch is what runs there.
@@ -232,11 +219,18 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_was_just_started_again_flaps() {
-        let told = "Id=a.service\nNRestarts=3\nStateChangeTimestampMonotonic=90000000\n\n\
-                    Id=b.service\nNRestarts=3\nStateChangeTimestampMonotonic=1000000\n\n\
-                    Id=c.service\nNRestarts=0\nStateChangeTimestampMonotonic=90000000\n";
-        assert_eq!(flapping_in(told, Duration::from_secs(100)), ["a.service"]);
+    fn a_unit_that_systemd_had_to_start_again_before_flaps() {
+        let switch = "2026-11-23T07:00:00Z".parse().unwrap();
+        let scheduled = "a.service: Scheduled restart job, restart counter is at 3.\n";
+        assert!(flapped(&Says(scheduled), "a.service", switch));
+        assert!(!flapped(&Says("\n"), "a.service", switch));
+        let recorder = crate::system::run::Recorder::default();
+        assert!(!flapped(&recorder, "a.service", switch));
+        let line = recorder.0.lock().unwrap()[0].line();
+        assert!(
+            line.contains("--since=@1795417140.000000 --until=@1795417200.000000"),
+            "{line}"
+        );
     }
 
     #[test]

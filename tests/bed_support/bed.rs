@@ -17,6 +17,8 @@ use super::trees::{self, Trees};
 
 /// How `systemd-nspawn` ends when its machine rebooted.
 const REBOOTED: i32 = 133;
+/// How it tells its machine's first process.
+const LEADER: &str = "X_NSPAWN_LEADER_PID=";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A machine.
@@ -330,7 +332,7 @@ impl Bed {
         self.gone();
     }
 
-    /// Switches the power on.
+    /// Switches the power on, and waits until the machine has booted.
     pub fn start(&mut self) {
         if let Err(why) = self.try_start() {
             panic!("{why}:\n{}", self.console());
@@ -339,6 +341,19 @@ impl Bed {
 
     /// Switches the power on; a machine that does not boot is off again.
     pub fn try_start(&mut self) -> Result<(), String> {
+        self.boot_until("READY=1")
+    }
+
+    /// Switches the power on, and cuts it off again as soon as a script
+    /// succeeds while the machine boots.
+    #[track_caller]
+    pub fn cut_while_booting(&mut self, script: &str) {
+        self.boot_until(LEADER).unwrap();
+        self.wait_for(script);
+        self.cut();
+    }
+
+    fn boot_until(&mut self, message: &str) -> Result<(), String> {
         assert!(self.container.is_none(), "the machine is on");
         self.boots += 1;
         let name = self.place.group(self.boots);
@@ -360,7 +375,7 @@ impl Bed {
             .spawn()
             .unwrap();
         let mut container = Container { nspawn, leader: 0 };
-        let result = wait_for_ready(&mut container, &socket);
+        let result = wait_for_message(&mut container, &socket, message);
         self.container = Some(container);
         if result.is_err() {
             self.place.end();
@@ -476,18 +491,23 @@ impl Bed {
     }
 }
 
-/// Reads the messages of `systemd-nspawn`: who leads, and that it has booted.
-fn wait_for_ready(container: &mut Container, socket: &UnixDatagram) -> Result<(), String> {
+/// Reads the messages of `systemd-nspawn` until one begins like this: who
+/// leads, that it has booted.
+fn wait_for_message(
+    container: &mut Container,
+    socket: &UnixDatagram,
+    wanted: &str,
+) -> Result<(), String> {
     let end = Instant::now() + PATIENCE;
     let mut buffer = [0; 4096];
     while Instant::now() < end {
         if let Ok(length) = socket.recv(&mut buffer) {
             let text = String::from_utf8_lossy(&buffer[..length]);
             for line in text.lines() {
-                if let Some(leader) = line.strip_prefix("X_NSPAWN_LEADER_PID=") {
+                if let Some(leader) = line.strip_prefix(LEADER) {
                     container.leader = leader.parse().unwrap();
                 }
-                if line == "READY=1" && container.leader != 0 {
+                if line.starts_with(wanted) && container.leader != 0 {
                     return Ok(());
                 }
             }

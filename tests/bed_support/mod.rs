@@ -4,12 +4,15 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
 mod bed;
+pub mod cost;
 mod groups;
 mod machine;
 mod place;
+mod records;
 #[path = "../support/skip.rs"]
 mod skip;
 mod trees;
 
 pub use bed::{Bed, Out, Pointers};
 pub use machine::Machine;
+pub use records::{Told, came_to, told};

@@ -26,6 +26,17 @@
       RestartSec=100ms
     '';
 
+    # Fails at each boot from the moment a test says so.
+    "fragile.service" = ''
+      [Unit]
+      Description=Fails when /var/lib/fragile is there
+
+      [Service]
+      Type=oneshot
+      RemainAfterExit=yes
+      ExecStart=/usr/bin/test ! -e /var/lib/fragile
+    '';
+
     # A second network, reached over a pair of interfaces.
     "network.service" = ''
       [Unit]
@@ -83,6 +94,7 @@
 
   wants = [
     "multi-user.target.wants/flapping.service"
+    "multi-user.target.wants/fragile.service"
     "multi-user.target.wants/network.service"
     "sockets.target.wants/nix-daemon.socket"
     "sysinit-reactivation.target.requires/systemd-tmpfiles-resetup.service"

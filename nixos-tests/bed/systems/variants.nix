@@ -96,7 +96,15 @@ builtins.mapAttrs (name: settings: make name (common // settings)) {
   # The kernel finds nothing to start, and panics.
   no-init.bootable = false;
 
-  with-specialisation.specialisations.safe = make "specialised" { };
+  with-specialisation.specialisations = {
+    safe = make "specialised" { };
+    broken = make "badly-specialised" {
+      app = text.service [
+        "Type=oneshot"
+        "ExecStart=/usr/bin/false"
+      ];
+    };
+  };
   # The module was taken out again.
   module-off.parts = (import ./cairn.nix).absent;
 }

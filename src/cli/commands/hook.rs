@@ -11,11 +11,12 @@ use super::super::failure::Failure;
 use super::super::out::complain;
 use super::super::session::Session;
 use super::points::{RECOVERY_KEPT, short};
+use crate::engine::hook::Watcher;
 use crate::engine::{boot, gate, history, hook};
 use crate::point::PointId;
 use crate::point::switch::{Done, Verdict};
 use crate::render::style::line;
-use crate::system::{switch, units};
+use crate::system::switch;
 
 fn say(text: &str) {
     complain(format!("cairn: {}", line(text)));
@@ -48,8 +49,15 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
             Exit::Ok
         }
     };
+    let mut args: Vec<OsString> = s.same_place();
+    args.extend(["hook".into(), "watch".into()]);
+    let program = match s.own_program() {
+        Ok(program) => program,
+        Err(error) => return refused(&error.to_string()),
+    };
+    let watcher = Watcher { program, args };
     s.begin_work();
-    let hooked = match hook::pre_switch(&engine, toplevel, action) {
+    let hooked = match hook::pre_switch(&engine, toplevel, action, &watcher) {
         Ok(None) => return Exit::Ok,
         Ok(Some(hooked)) => hooked,
         Err(error) => return refused(&error.to_string()),
@@ -71,25 +79,10 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
     for warning in hooked.warnings.iter().chain(warnings) {
         say(warning);
     }
-    if let Err(error) = start_watcher(s, hooked.switch.id) {
-        say(&format!("this switch is not watched: {error}"));
-    }
     match &hooked.switch.no_point {
         Some(why) if engine.policy.pre_switch.enable => refused(why),
         _ => Exit::Ok,
     }
-}
-
-fn start_watcher(s: &Session, id: PointId) -> Result<(), Failure> {
-    let program = s.own_program()?;
-    let mut args: Vec<OsString> = s.same_place();
-    args.extend(["hook".into(), "watch".into(), id.to_string().into()]);
-    let call = units::detached(&format!("cairn-gate-{id}"), &program, &args);
-    s.engine()
-        .runner
-        .check(&call)
-        .map_err(crate::engine::EngineError::from)?;
-    Ok(())
 }
 
 fn watch(s: &Session, id: PointId) -> Result<Exit, Failure> {
