@@ -57,7 +57,14 @@ impl Machine {
         };
         let vars = dir.join("vars.fd").display().to_string();
         let qemu = Command::new("qemu-system-x86_64")
-            .args(["-machine", "q35,smm=off", "-accel", "tcg", "-cpu", "qemu64,+rdrand"])
+            .args([
+                "-machine",
+                "q35,smm=off",
+                "-accel",
+                "tcg",
+                "-cpu",
+                "qemu64,+rdrand",
+            ])
             .args(["-smp", "1", "-m", "768", "-nodefaults", "-display", "none"])
             .args(flash(0, ",readonly=on", "/usr/share/OVMF/OVMF_CODE_4M.fd"))
             .args(flash(1, ",cache=unsafe", &vars))
@@ -72,7 +79,7 @@ impl Machine {
             ])
             .arg("-chardev")
             .arg(format!(
-                "socket,id=agent,abstract=on,server=on,wait=on,path={socket}"
+                "socket,id=agent,abstract=on,server=on,wait=off,path={socket}"
             ))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
