@@ -41,7 +41,12 @@ fn default(machine: &mut Machine) -> String {
 
 /// Waits until the gate of this boot has spoken and boot assessment has acted.
 fn assessed(machine: &mut Machine) {
-    machine.wait_for("systemctl is-active --quiet systemd-bless-boot.service");
+    let blessed = "systemctl is-active --quiet systemd-bless-boot.service";
+    machine.wait_for(&format!(
+        "{blessed} || systemctl is-failed --quiet cairn-boot.service"
+    ));
+    let told = machine.sh("journalctl --no-pager -b -u cairn-boot.service");
+    assert_eq!(machine.sh(blessed).code, 0, "{}", told.text());
 }
 
 #[test]
