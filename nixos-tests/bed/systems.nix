@@ -39,7 +39,7 @@ let
       };
     in
     {
-      inherit (all) good no-init bad-unit;
+      inherit (all) good no-init;
     };
 
   recurse = value: value // { recurseForDerivations = true; };
