@@ -432,8 +432,8 @@ impl Bed {
         output.unwrap().into()
     }
 
-    /// The name of a socket that is this machine's alone.
-    pub fn socket(&self) -> String {
+    /// The name of a socket and of control groups that are this machine's alone.
+    pub fn alone(&self) -> String {
         self.place.group(0)
     }
 

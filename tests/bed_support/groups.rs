@@ -27,6 +27,14 @@ pub fn of(name: &str) -> String {
     groups.join(":")
 }
 
+/// Puts a process into the groups of this name.
+pub fn join(name: &str, process: u32) {
+    for group in mounts().iter().map(|mount| mount.join(name)) {
+        fs::create_dir_all(&group).unwrap();
+        fs::write(group.join("cgroup.procs"), process.to_string()).unwrap();
+    }
+}
+
 /// Ends all that runs in groups whose name starts so, and removes them.
 pub fn end(prefix: &str) {
     let mut groups: Vec<PathBuf> = mounts()

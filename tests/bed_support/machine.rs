@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::bed::{Bed, Out};
-use super::trees;
+use super::{groups, trees};
 
 /// How long a boot may take on a machine that has much to do.
 const BOOT: Duration = Duration::from_secs(600);
@@ -37,7 +37,7 @@ impl Machine {
         bed.lend();
         let dir = bed.dir();
         bed.disks(&firmware.join("esp")).ok();
-        let socket = bed.socket();
+        let socket = bed.alone();
         let drive = |n: usize, file: &str, more: &str| {
             let path = dir.join(file);
             let drive = format!(
@@ -65,6 +65,8 @@ impl Machine {
                 "-cpu",
                 "qemu64,+rdrand",
             ])
+            // Its time is what it gets done: no time-out depends on the load here.
+            .args(["-icount", "shift=1"])
             .args(["-smp", "1", "-m", "768", "-nodefaults", "-display", "none"])
             .args(flash(0, ",readonly=on", "/usr/share/OVMF/OVMF_CODE_4M.fd"))
             .args(flash(1, ",cache=unsafe", &vars))
@@ -79,12 +81,14 @@ impl Machine {
             ])
             .arg("-chardev")
             .arg(format!(
-                "socket,id=agent,abstract=on,server=on,wait=on,path={socket}"
+                "socket,id=agent,abstract=on,server=on,wait=off,path={socket}"
             ))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
+        // So that nothing of it outlives a test that was killed.
+        groups::join(&socket, qemu.id());
         let console = BufReader::new(connect(&socket));
         let mut machine = Self {
             bed,
