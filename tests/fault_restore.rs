@@ -305,40 +305,30 @@ fn a_state_set_alone_dies_at_every_step() {
 /// What a merge arrives at is stored before anything changes: dying before the
 /// journal stands changes nothing, and after it going on arrives at the same.
 #[test]
-fn a_merge_dies_at_every_point() {
-    const NAME: &str = "a_merge_dies_at_every_point";
-    if Machine::lived(NAME).is_none() {
+fn a_merge_dies_at_every_step() {
+    const NAME: &str = "a_merge_dies_at_every_step";
+    let Some(template) = Machine::lived_at(NAME) else {
         return;
-    }
+    };
     let args = ["restore", "A", "--merge", "--merge-base", "B", "-y"];
-    let course = Course::new(|| Machine::lived(NAME).unwrap(), &args);
+    let course = Course::new(template, &args);
     let since = |nodes: &[Node]| {
         let is_it = |n: &&Node| n.path.ends_with("since.nix");
         nodes.iter().filter(is_it).count()
     };
     assert_eq!(since(&course.after), 1, "what was added since B stays");
-    let early: Vec<&str> = [&["restore.undo-point"], fault::MERGE].concat();
-    course.walk(&early, |machine, at| {
-        same(&course.before, &machine.picture(), at);
+    let early = course.passages(&[fault::MERGE]);
+    let deaths = each(early, |passage| {
+        let machine = course.dead(&passage.at);
+        same(&course.before, &machine.picture(), &passage.at);
         machine.run(["status"]).expect(0);
         machine.verify();
         machine.run(&course.args).expect(0);
-        same(&course.after, &machine.picture(), at);
+        same(&course.after, &machine.picture(), &passage.at);
         machine.nothing_left_over();
     });
-    // The system is no part of a merge.
-    let late: Vec<&str> = fault::RESTORE
-        .iter()
-        .copied()
-        .filter(|p| !early.contains(p) && !["restore.profile", "restore.activated"].contains(p))
-        .collect();
-    course.walk(&late, |machine, at| {
-        machine.run(["status"]).expect(NEEDS_RESUME);
-        end(machine, "resume", &course.after, at);
-    });
-    course.walk(&late, |machine, at| {
-        end(machine, "abort", &course.before, at);
-    });
+    assert_eq!(deaths, fault::MERGE.len());
+    assert!(resume_and_abort(&course) > 40);
 }
 
 /// A point may be taken beside an unfinished restore: it takes nothing away,

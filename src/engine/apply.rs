@@ -65,6 +65,7 @@ impl RootPlan {
             changes,
             actions: Actions::default(),
             entries,
+            linked: Names::default(),
         })
     }
 

@@ -236,6 +236,7 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
         reasons: bad,
         done: Done::Stuck,
         trouble: None,
+        warnings: Vec::new(),
         undo: None,
     };
     match (good, given_up.iter().find(|path| **path != running)) {

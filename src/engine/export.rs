@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Engine, EngineError, Stores};
+use super::restore::Goal;
+use super::{Engine, EngineError, Stores, fetch};
 use crate::nix::store_path::StorePath;
 use crate::point::{Point, Selector};
 use crate::system::container::{self, Header};
@@ -173,10 +174,8 @@ fn export_closure(engine: &Engine<'_>, point: &Point, file: &Path) -> Result<usi
     let mut paths: BTreeSet<StorePath> = BTreeSet::new();
     for toplevel in wanted.into_iter().flatten() {
         if !store::is_valid(engine.layout, toplevel)? {
-            return Err(EngineError::ToplevelGone {
-                point: point.id.short_among([]),
-                toplevel: toplevel.clone(),
-            });
+            let goal = Goal::Point(Box::new(point.clone()));
+            return Err(fetch::is_gone(engine, &goal, toplevel));
         }
         let closure = store::closure(engine.layout, engine.runner, toplevel)?;
         paths.extend(closure.into_iter().map(|entry| entry.path));

@@ -78,7 +78,10 @@ pub fn plan(
         goal: Goal::Point(Box::new(theirs)),
         scope: scope.clone(),
         system: None,
+        fetch: None,
+        boot_step: None,
         units: Vec::new(),
+        emptied: Vec::new(),
         warnings,
         merge: Some(Box::new(merge)),
     })
@@ -182,6 +185,7 @@ fn store(
             issues: Vec::new(),
             config: Some(config),
             state: std::collections::BTreeMap::new(),
+            markers: Vec::new(),
             pins: Vec::new(),
             known_good: false,
             completeness: Completeness::from_missing(three.missing.clone()),

@@ -137,6 +137,7 @@ fn fill(engine: &Engine<'_>, point: &Point, place: &Path) -> Result<(), EngineEr
     let layout = Layout::new(place, engine.layout.state());
     let there = Engine {
         layout: &layout,
+        progress: engine.progress.clone(),
         ..*engine
     };
     let scope = Scope {
@@ -146,7 +147,7 @@ fn fill(engine: &Engine<'_>, point: &Point, place: &Path) -> Result<(), EngineEr
     let stores = engine.stores()?;
     let plans: Vec<RootPlan> = apply::plan(&there, &stores, point, &scope)?.roots;
     for staged in put::stage(&there, &stores, &plans, point.id)? {
-        staged.put_in_place()?;
+        staged.put_in_place(&there)?;
     }
     Ok(())
 }
