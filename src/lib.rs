@@ -14,6 +14,7 @@
 
 pub mod cli;
 pub mod engine;
+pub mod health;
 pub mod nix;
 pub mod plan;
 pub mod point;

@@ -5,17 +5,20 @@
 //! session nor the switch itself takes it down. It waits for the switch to let
 //! go of its lock, and never holds that lock itself.
 
-use std::thread::{self, sleep};
+use std::collections::BTreeMap;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::health::{self, Ask};
 use super::restore::{self, Goal, Plan};
 use super::{Engine, EngineError};
-use crate::plan::gate::{self, Case, Decision, Seen};
-use crate::point::policy::HealthCheck;
+use crate::health::is_ignored;
+use crate::plan::gate::{self, Case, Decision, Seen, Weight};
 use crate::point::switch::{Action, Done, Outcome, Reached, Switch, Verdict};
-use crate::point::{PointId, Selector};
+use crate::point::{PointId, Selector, Status, Verdict as Said};
 use crate::system::journal::{Activation, Scope};
-use crate::system::run::{Call, TIMED_OUT};
+use crate::system::probe::Depth;
+use crate::system::units::Ailing;
 use crate::system::{known_good, pointers, switch, switches, units};
 
 /// The verb a rollback by the gate has in the journal.
@@ -27,8 +30,11 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 /// How often units are looked at during the window.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// A required check counts as failed when it failed this often in a row.
+/// A check counts as failed when it failed this often in a row.
 const TRIES: u32 = 3;
+
+/// How long after a failure it is asked again.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Watches one switch to its end. `say` is told each step, in one line.
 ///
@@ -172,7 +178,11 @@ fn judge(engine: &Engine<'_>, record: &Switch, exit: Option<i32>) -> Result<Judg
             .any(|s| s.id > record.id && s.to != record.to);
         Ok::<_, EngineError>(newer)
     };
-    match well(engine, &record.ailing, &overtaken)? {
+    let before = Before {
+        ailing: &record.ailing,
+        health: Some(&record.health),
+    };
+    match well(engine, &before, &overtaken)? {
         Wellness::Overtaken => Ok(Judged {
             reached: Some(Reached::Superseded),
             ..Judged::none()
@@ -204,11 +214,19 @@ pub(super) enum Wellness {
     },
 }
 
-/// Watches the running system for the gate's window. Units in `ailing` were
-/// not well before and count against nobody.
+/// What was not well before, and counts against nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before<'a> {
+    /// Units.
+    pub(super) ailing: &'a [String],
+    /// What checks said, by label; `None` when nobody asked.
+    pub(super) health: Option<&'a BTreeMap<String, Status>>,
+}
+
+/// Watches the running system for the gate's window.
 pub(super) fn well(
     engine: &Engine<'_>,
-    ailing: &[String],
+    before: &Before<'_>,
     overtaken: &dyn Fn() -> Result<bool, EngineError>,
 ) -> Result<Wellness, EngineError> {
     let begun = Instant::now();
@@ -221,9 +239,9 @@ pub(super) fn well(
         let last = begun.elapsed() >= window;
         match units::ailing(engine.runner) {
             Ok(now) => {
-                let seen = if last { now.all() } else { now.failed };
+                let seen = counted(engine, now, last);
                 bad.extend(
-                    gate::blame(ailing, &seen)
+                    gate::blame(before.ailing, &seen)
                         .into_iter()
                         .map(|unit| format!("{unit} failed")),
                 );
@@ -238,68 +256,53 @@ pub(super) fn well(
     }
     let mut notes = Vec::new();
     if bad.is_empty() {
-        let (required, wanted) = failing_checks(engine);
-        bad = required;
-        notes = wanted;
+        (bad, notes) = failing_checks(engine, before);
     }
     Ok(Wellness::Judged { bad, notes })
 }
 
-/// Runs all checks of the policy at once; gives the required and the wanted
-/// ones that failed each time, one line each.
-fn failing_checks(engine: &Engine<'_>) -> (Vec<String>, Vec<String>) {
-    let failed: Vec<(bool, Option<String>)> = thread::scope(|scope| {
-        let checks: Vec<_> = engine
-            .policy
-            .health
-            .checks
-            .iter()
-            .map(|(name, check)| {
-                (
-                    check.required,
-                    scope.spawn(move || failure_of(engine, name, check)),
-                )
-            })
-            .collect();
-        checks
-            .into_iter()
-            .map(|(required, run)| {
-                let failure = run
-                    .join()
-                    .unwrap_or_else(|_| Some("a check could not be run".to_owned()));
-                (required, failure)
-            })
-            .collect()
-    });
-    let of = |kind: bool| {
-        failed
-            .iter()
-            .filter(|(required, _)| *required == kind)
-            .filter_map(|(_, failure)| failure.clone())
-            .collect()
-    };
-    (of(true), of(false))
+/// The units that count: those that wait to be started again only at the end.
+fn counted(engine: &Engine<'_>, now: Ailing, last: bool) -> Vec<String> {
+    let health = &engine.policy.health;
+    let asked = |name: &str| !health.disabled.iter().any(|disabled| disabled == name);
+    let mut units = Vec::new();
+    if asked("units") {
+        units.extend(now.failed);
+    }
+    if last && asked("restarts") {
+        units.extend(now.restarting);
+    }
+    units.retain(|unit| !is_ignored(unit, health));
+    units
 }
 
-/// Why a check fails; `None` when it passed at least once.
-fn failure_of(engine: &Engine<'_>, name: &str, check: &HealthCheck) -> Option<String> {
-    let (program, args) = check.command.split_first()?;
-    let call = Call::new(program)
-        .args(args)
-        .limit(check.timeout.duration());
-    let mut why = String::new();
+/// Asks the checks that count at gates, and those that fail again: what fails
+/// each time is bad, or only told, in one line each.
+fn failing_checks(engine: &Engine<'_>, before: &Before<'_>) -> (Vec<String>, Vec<String>) {
+    let mut ask = Ask::of(Depth::Gate);
+    let mut failing = Vec::new();
     for n in 0..TRIES {
         if n > 0 {
-            sleep(Duration::from_secs(1));
+            sleep(BETWEEN);
         }
-        why = match engine.runner.run(&call) {
-            Ok(ended) if ended.code == 0 => return None,
-            Ok(ended) if ended.code == TIMED_OUT => format!("no answer within {}", check.timeout),
-            Ok(ended) => format!("exit code {}", ended.code),
-            Err(error) => error.to_string(),
-        };
+        failing = health::look(engine, &ask).checks;
+        failing.retain(|verdict| verdict.status == Status::Failing);
+        if failing.is_empty() {
+            break;
+        }
+        ask.only = Some(failing.iter().map(Said::label).collect());
     }
-    Some(format!("check {name} failed: {why}"))
+    let (mut bad, mut notes) = (Vec::new(), Vec::new());
+    for verdict in failing {
+        let was = before.health.map(|all| all.get(&verdict.label()).copied());
+        let (label, why) = (verdict.label(), &verdict.detail);
+        match gate::weigh(&verdict, was.flatten()) {
+            Weight::Bad => bad.push(format!("{label} failed: {why}")),
+            Weight::Told => notes.push(format!("{label} failed: {why}")),
+            Weight::AsBefore => notes.push(format!("{label} fails as it did before: {why}")),
+        }
+    }
+    (bad, notes)
 }
 
 /// Does what the verdict asks for, once.

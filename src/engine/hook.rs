@@ -4,17 +4,20 @@
 //! every millisecond here is one that the switch takes longer, and a failure
 //! stops it only where the policy says `required`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::thread;
 
 use super::create::{self, Created, Request};
+use super::health::{self, Ask};
 use super::{Engine, EngineError, history};
+use crate::health::Report;
 use crate::nix::store_path::StorePath;
 use crate::plan::gate;
 use crate::point::document::{Incoming, Trigger};
 use crate::point::policy::When;
 use crate::point::switch::{Action, Switch, VERSION};
-use crate::system::run::RunError;
+use crate::point::{Status, Verdict};
+use crate::system::probe::Depth;
 use crate::system::{pointers, switches, units};
 
 /// What the hook did.
@@ -49,28 +52,29 @@ pub fn pre_switch(
     };
     let to = store_path(toplevel)?;
     let mut warnings = Vec::new();
-    let (ailing, prepared) = thread::scope(|scope| {
-        let ailing = scope.spawn(|| {
-            let mut ailing = units::ailing(engine.runner)?.all();
-            ailing.extend(units::flapping(engine.runner)?);
-            Ok::<_, RunError>(ailing)
-        });
-        let prepared = prepare(engine, &to, action, &running);
-        (ailing.join(), prepared)
-    });
-    let ailing = match ailing.map_err(|_| EngineError::Thread)? {
-        Ok(ailing) => ailing,
-        Err(error) => {
-            warnings.push(format!("units that failed before are not known: {error}"));
-            Vec::new()
-        }
-    };
     let Prepared {
         before,
         created,
         shared,
         no_point,
-    } = prepared?;
+    } = prepare(engine, &to, action, &running)?;
+    // A point has asked the checks beside its capture.
+    let report = created.as_ref().map_or_else(
+        || health::look(engine, &Ask::of(Depth::Hook)),
+        |c| c.report.clone(),
+    );
+    for name in ["units", "restarts"] {
+        let known = |v: &&Verdict| v.name == name && v.value.is_none();
+        if let Some(verdict) = report.checks.iter().find(known) {
+            warnings.push(format!(
+                "{name} that were not well before are not known: {}",
+                verdict.detail
+            ));
+        }
+    }
+    let ailing = report
+        .subjects_of("units")
+        .chain(report.subjects_of("restarts"));
     let started = engine.clock.now();
     let switch = Switch {
         version: VERSION,
@@ -81,7 +85,8 @@ pub fn pre_switch(
         before,
         point: shared.or(created.as_ref().map(|c| c.point.id)),
         no_point,
-        ailing,
+        ailing: ailing.cloned().collect(),
+        health: at_gate(&report),
         boot: switches::boot_id(),
         unit: units::own_switch_unit(),
         result: None,
@@ -93,6 +98,13 @@ pub fn pre_switch(
         shared: shared.is_some(),
         warnings,
     }))
+}
+
+/// What the checks that count at gates said.
+fn at_gate(report: &Report) -> BTreeMap<String, Status> {
+    let counts = |v: &&Verdict| crate::health::check(&v.name).is_some_and(|check| check.gate);
+    let all = report.checks.iter().filter(counts);
+    all.map(|v| (v.label(), v.status)).collect()
 }
 
 struct Prepared {
@@ -154,6 +166,7 @@ fn prepare(
     });
     request.trigger = Trigger::PreSwitch;
     request.incoming = incoming.clone();
+    request.health = Depth::Hook;
     match create::create(engine, &request) {
         Ok(created) => Ok(Prepared {
             before: created.point.system.clone(),

@@ -11,6 +11,7 @@ pub mod diff;
 pub mod error;
 pub mod gate;
 pub mod generations;
+pub mod health;
 pub mod history;
 pub mod hook;
 mod markers;

@@ -105,8 +105,8 @@ fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     })
 }
 
-/// Shell globs as systemd-boot takes them: `*` and `?`.
-fn glob(pattern: &str, text: &str) -> bool {
+/// Whether a text matches a shell glob as systemd-boot takes them: `*` and `?`.
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut star) = (0, 0, None);

@@ -2,10 +2,11 @@
 //! have been run.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -24,8 +25,10 @@ pub struct Call {
     pub user: Option<(u32, u32)>,
     /// Let it write to our terminal instead of keeping what it prints.
     pub show: bool,
-    /// Kill it, and all it started, after this long; it prints to nobody then.
+    /// Kill it, and all it started, after this long.
     pub limit: Option<Duration>,
+    /// Let it print to nobody: what it leaves running may go on doing so.
+    pub mute: bool,
 }
 
 impl Call {
@@ -63,6 +66,13 @@ impl Call {
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Lets it print to nobody.
+    #[must_use]
+    pub fn mute(mut self) -> Self {
+        self.mute = true;
         self
     }
 
@@ -181,7 +191,13 @@ impl Runner for Processes {
             program: call.program.clone(),
             source,
         };
+        if call.mute {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
         if let Some(limit) = call.limit {
+            if !call.show && !call.mute {
+                command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            }
             return run_limited(command, limit).map_err(start);
         }
         let output = command.output().map_err(start)?;
@@ -201,35 +217,95 @@ impl Runner for Processes {
 /// `timeout(1)` has it.
 pub const TIMED_OUT: i32 = 124;
 
+/// How long what was killed has to go: it may hang in the kernel.
+const DYING: Duration = Duration::from_millis(200);
+
+/// How long what a program printed last is waited for: what it left running
+/// may hold the pipe.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 fn run_limited(mut command: Command, limit: Duration) -> io::Result<Ended> {
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()?;
     let begun = Instant::now();
-    let ended = |code| Ended {
-        code,
-        ..Ended::default()
-    };
+    let mut child = command.process_group(0).spawn()?;
+    let stdout = Drain::of(child.stdout.take());
+    let stderr = Drain::of(child.stderr.take());
+    let mut status = wait(&mut child, limit.saturating_sub(begun.elapsed()))?;
+    let timed_out = status.is_none();
+    if timed_out {
+        // The group too: what it started may be what hangs.
+        if let Some(group) = i32::try_from(child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = child.kill();
+        status = wait(&mut child, DYING)?;
+    }
+    let code = status.and_then(|s| s.code().or_else(|| s.signal().map(|n| 128 + n)));
+    Ok(Ended {
+        code: if timed_out {
+            TIMED_OUT
+        } else {
+            code.unwrap_or(1)
+        },
+        stdout: stdout.bytes(),
+        stderr: String::from_utf8_lossy(&stderr.bytes()).into_owned(),
+    })
+}
+
+/// Waits for the end of a program, so long at most.
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_micros(500);
     loop {
         if let Some(status) = child.try_wait()? {
-            let code = status.code().or_else(|| status.signal().map(|s| 128 + s));
-            return Ok(ended(code.unwrap_or(1)));
+            return Ok(Some(status));
         }
-        if begun.elapsed() >= limit {
-            // The group too: what it started may be what hangs.
-            if let Some(group) = i32::try_from(child.id())
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-            {
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let left = limit.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// What comes out of a pipe, read by a thread that may be left behind.
+struct Drain(Option<Receiver<Vec<u8>>>);
+
+impl Drain {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let Some(mut pipe) = pipe else {
+            return Self(None);
+        };
+        let (send, receive) = channel();
+        let thread = move || {
+            let mut buffer = vec![0; 64 << 10];
+            loop {
+                match pipe.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n) => {
+                        // With nobody left to tell, it is read all the same.
+                        let _ = send.send(buffer[..n].to_vec());
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
             }
-            let _ = child.kill();
-            child.wait()?;
-            return Ok(ended(TIMED_OUT));
+        };
+        let started = std::thread::Builder::new().spawn(thread);
+        Self(started.is_ok().then_some(receive))
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        let mut all = Vec::new();
+        if let Some(receive) = self.0 {
+            while let Ok(bytes) = receive.recv_timeout(LAST_WORDS) {
+                all.extend(bytes);
+            }
         }
-        sleep(Duration::from_millis(5));
+        all
     }
 }
 
@@ -262,5 +338,22 @@ mod tests {
             .args(["-c", "exit 7"])
             .limit(Duration::from_secs(60));
         assert_eq!(Processes.run(&quick).unwrap().code, 7);
+    }
+
+    #[test]
+    fn what_a_limited_program_prints_is_kept_but_not_waited_for() {
+        let begun = Instant::now();
+        let call = Call::new("sh")
+            .args([
+                "-c",
+                "head -c 300000 /dev/zero; echo why >&2; sleep 60 & exit 3",
+            ])
+            .limit(Duration::from_secs(30));
+        let ended = Processes.run(&call).unwrap();
+        assert_eq!((ended.code, ended.stdout.len()), (3, 300_000));
+        assert_eq!(ended.stderr, "why\n");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        let muted = Processes.run(&call.mute()).unwrap();
+        assert_eq!((muted.code, muted.stdout.len()), (3, 0));
     }
 }

@@ -62,12 +62,14 @@ impl Ailing {
 /// # Errors
 /// When systemd cannot be asked.
 pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
-    let call = Call::new("systemctl").args([
-        "list-units",
-        "--all",
-        "--state=failed,auto-restart,auto-restart-queued",
-        "--output=json",
-    ]);
+    let call = Call::new("systemctl")
+        .args([
+            "list-units",
+            "--all",
+            "--state=failed,auto-restart,auto-restart-queued",
+            "--output=json",
+        ])
+        .limit(PATIENCE);
     let listed: Vec<Listed> =
         serde_json::from_slice(&runner.check(&call)?.stdout).map_err(|e| RunError::Failed {
             line: call.line(),
@@ -88,20 +90,25 @@ pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
     Ok(ailing)
 }
 
+/// How long systemd has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long ago a service may have been started again to count as flapping.
 const FLAPS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Services that systemd started again by itself a moment ago: at this instant
-/// they may look well.
+/// Services that wait to be started again by systemd, or were so a moment ago:
+/// at this instant they may look well.
 ///
 /// # Errors
 /// When systemd cannot be asked.
 pub fn flapping(runner: &dyn Runner) -> Result<Vec<String>, RunError> {
-    let call = Call::new("systemctl").args([
-        "show",
-        "--property=Id,NRestarts,StateChangeTimestampMonotonic",
-        "*.service",
-    ]);
+    let call = Call::new("systemctl")
+        .args([
+            "show",
+            "--property=Id,SubState,NRestarts,StateChangeTimestampMonotonic",
+            "*.service",
+        ])
+        .limit(PATIENCE);
     let told = runner.check(&call)?.stdout;
     Ok(flapping_in(&String::from_utf8_lossy(&told), uptime()))
 }
@@ -117,10 +124,13 @@ fn flapping_in(told: &str, uptime: Duration) -> Vec<String> {
         .filter(|block| {
             let number = |name| value(block, name).and_then(|text| text.parse::<u64>().ok());
             let changed = number("StateChangeTimestampMonotonic").map(Duration::from_micros);
-            number("NRestarts").is_some_and(|n| n > 0)
-                && changed.is_some_and(|at| uptime.saturating_sub(at) < FLAPS_WITHIN)
+            let waits = value(block, "SubState").is_some_and(|s| s.starts_with("auto-restart"));
+            waits
+                || number("NRestarts").is_some_and(|n| n > 0)
+                    && changed.is_some_and(|at| uptime.saturating_sub(at) < FLAPS_WITHIN)
         })
         .filter_map(|block| value(block, "Id"))
+        .filter(|unit| !NOT_COUNTED.iter().any(|name| unit.starts_with(name)))
         .collect()
 }
 
@@ -235,8 +245,12 @@ mod tests {
     fn a_service_that_was_just_started_again_flaps() {
         let told = "Id=a.service\nNRestarts=3\nStateChangeTimestampMonotonic=90000000\n\n\
                     Id=b.service\nNRestarts=3\nStateChangeTimestampMonotonic=1000000\n\n\
-                    Id=c.service\nNRestarts=0\nStateChangeTimestampMonotonic=90000000\n";
-        assert_eq!(flapping_in(told, Duration::from_secs(100)), ["a.service"]);
+                    Id=c.service\nNRestarts=0\nStateChangeTimestampMonotonic=90000000\n\n\
+                    Id=d.service\nSubState=auto-restart\nNRestarts=0\n";
+        assert_eq!(
+            flapping_in(told, Duration::from_secs(100)),
+            ["a.service", "d.service"]
+        );
     }
 
     #[test]
