@@ -17,7 +17,7 @@ pub(in crate::health) fn parses(seen: &Config) -> Finding {
             Err(_) => unread.push(printable(path)),
             Ok(text) => {
                 if let Some(error) = imports::scan(text).errors.into_iter().next() {
-                    first.get_or_insert_with(|| format!("{}: {error}", printable(path)));
+                    first.get_or_insert_with(|| format!("{}: {}", printable(path), short(&error)));
                     broken.push(printable(path));
                 }
             }
@@ -44,6 +44,12 @@ pub(in crate::health) fn parses(seen: &Config) -> Finding {
         ),
     };
     finding.value(Value::count(broken.len())).subjects(broken)
+}
+
+/// The error without the list of all that could stand there instead.
+fn short(error: &imports::ScanError) -> String {
+    let text = error.to_string();
+    text.split(", wanted").next().unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) fn store(layout: &Layout) -> seen::Store {
 
 /// What runs, what the profile boots, what was booted.
 pub(super) fn systems(layout: &Layout, profile: &str) -> Vec<seen::System> {
-    let profile = generations::current_of(layout, profile).map(|g| g.toplevel);
+    let profile = generations::target_of(layout, profile);
     let pointers = [
         ("running", pointers::current(layout)),
         ("profile's", profile),
@@ -42,10 +42,10 @@ pub(super) fn systems(layout: &Layout, profile: &str) -> Vec<seen::System> {
 /// What the boot loader starts, and what it should start.
 pub(super) fn boot(layout: &Layout, profile: &str, incoming: Option<Incoming>) -> seen::Boot {
     let system = System {
-        profile: generations::current_of(layout, profile).map(|g| ProfileFact {
+        profile: generations::target_of(layout, profile).map(|toplevel| ProfileFact {
             name: profile.to_owned(),
-            generation: g.number,
-            toplevel: g.toplevel,
+            generation: 0,
+            toplevel,
         }),
         current: pointers::current(layout),
         loader_default: loader::default(layout),
