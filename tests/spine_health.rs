@@ -544,3 +544,16 @@ fn the_module_knows_every_check() {
     let names: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
     assert_eq!(names, cairn::point::health::NAMES);
 }
+
+#[test]
+fn the_documentation_has_the_table_of_the_checks() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/health.md");
+    let (text, table) = (
+        fs::read_to_string(path).unwrap(),
+        cairn::health::table::markdown(),
+    );
+    assert!(
+        text.contains(&table),
+        "docs/health.md has not this table:\n{table}"
+    );
+}

@@ -113,7 +113,7 @@ pub fn forecast(samples: &[Sample], limit: f64, now: DateTime<Utc>) -> Forecast 
         .filter(|s| s.value.is_finite() && s.at <= now)
         .copied()
         .collect();
-    samples.sort_by(|a, b| a.at.cmp(&b.at));
+    samples.sort_by_key(|s| s.at);
     samples.dedup_by_key(|s| s.at);
     if samples.last().is_some_and(|s| s.value >= limit) {
         return Forecast::Full;

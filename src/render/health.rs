@@ -5,7 +5,7 @@ use super::style::{count, line, wrap};
 use super::table::{Cell, Table};
 use crate::health::Report;
 use crate::plan::humane;
-use crate::point::health::{Health, Issue, Status, Verdict};
+use crate::point::health::{Health, Issue, Status, Unit, Verdict};
 
 type Paint = fn(&Style, &str) -> String;
 
@@ -30,7 +30,9 @@ pub fn report(report: &Report, host: &str, verbose: bool, style: &Style) -> Stri
             unknown.push(&verdict.name);
             continue;
         }
-        let value = verdict.value.map(|v| v.to_string()).unwrap_or_default();
+        // How many there are is told in words.
+        let value = verdict.value.filter(|v| v.unit != Unit::Count);
+        let value = value.map(|v| v.to_string()).unwrap_or_default();
         table.row(vec![
             line(&verdict.label()).into(),
             Cell::new(
@@ -161,7 +163,7 @@ pub fn brief(score: u8, healthy: bool, issues: &[Issue], style: &Style) -> Strin
 mod tests {
     use super::*;
     use crate::point::Policy;
-    use crate::point::health::{Unit, Value};
+    use crate::point::health::Value;
 
     fn verdict(name: &str, of: Option<&str>, status: Status, detail: &str) -> Verdict {
         Verdict {

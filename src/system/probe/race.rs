@@ -157,10 +157,7 @@ mod tests {
             })
         };
         let quick = || Work::free(|| vec![Finding::new(Status::Ok, "here")]);
-        let breaks = Work::free(|| {
-            let nothing: Option<Vec<Finding>> = None;
-            nothing.unwrap()
-        });
+        let breaks = Work::free(|| panic!("on purpose"));
         let begun = Instant::now();
         let found = run(vec![
             job(100, false, hang()),
