@@ -17,12 +17,16 @@ pub(super) fn failed(
         return elsewhere();
     }
     match units::ailing(machine.runner) {
-        Ok(ailing) => judge(&seen::Units {
-            failed: ailing.failed,
-            restarting: ailing.restarting,
-            flapping: Vec::new(),
-        }),
+        Ok(ailing) => judge(&of(ailing)),
         Err(error) => silent(machine, &error),
+    }
+}
+
+fn of(ailing: units::Ailing) -> seen::Units {
+    seen::Units {
+        failed: ailing.failed,
+        restarting: ailing.restarting,
+        flapping: Vec::new(),
     }
 }
 
@@ -35,9 +39,11 @@ pub(super) fn restarts(
         return elsewhere();
     }
     match units::flapping(machine.runner) {
+        // Asked one after the other: what is between two attempts in one
+        // answer is well in the other.
         Ok(flapping) => judge(&seen::Units {
             flapping,
-            ..seen::Units::default()
+            ..of(units::ailing(machine.runner).unwrap_or_default())
         }),
         Err(error) => silent(machine, &error),
     }
