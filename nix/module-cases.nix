@@ -93,19 +93,29 @@
           enable = true;
           attempts = 2;
         };
-        health.checks = {
-          network = {
-            command = [
-              "/run/current-system/sw/bin/ping"
-              "-c1"
-              "192.0.2.1"
-            ];
-            timeout = "5s";
+        health = {
+          checks = {
+            network = {
+              command = [
+                "/run/current-system/sw/bin/ping"
+                "-c1"
+                "192.0.2.1"
+              ];
+              timeout = "5s";
+            };
+            disk = {
+              command = [ "/run/current-system/sw/bin/check-disk" ];
+              required = false;
+            };
           };
-          disk = {
-            command = [ "/run/current-system/sw/bin/check-disk" ];
-            required = false;
-          };
+          dirs = [ "/etc/greenboot/check" ];
+          resolve = [ "cache.nixos.org" ];
+          hosts = [ "git.example.org:22" ];
+          disabled = [ "temperature" ];
+          ignoreUnits = [ "backup-*.service" ];
+          minScore = 60;
+          disk.minFree = 15;
+          cpu.maxLoad = 8;
         };
         heal = {
           enable = true;
@@ -491,6 +501,22 @@
     check-by-name = {
       set.health.checks.shop.command = [ "curl" ];
       says = "without a program's whole path";
+    };
+    check-folder-relative = {
+      set.health.dirs = [ "check" ];
+      says = "services.cairn.health.dirs has no plain absolute path";
+    };
+    host-without-port = {
+      set.health.hosts = [ "example.org" ];
+      says = "services.cairn.health.hosts has no host and port";
+    };
+    host-with-port-zero = {
+      set.settings.health.hosts = [ "example.org:0" ];
+      says = "services.cairn.health.hosts has no host and port";
+    };
+    name-to-resolve-empty = {
+      set.health.resolve = [ " " ];
+      says = "services.cairn.health.resolve has an empty name";
     };
     remote-badly-named = {
       set.remotes."a/b".url = "/mnt";

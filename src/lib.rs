@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod engine;
 pub mod fault;
+pub mod health;
 pub mod nix;
 pub mod plan;
 pub mod point;

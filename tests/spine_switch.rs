@@ -210,7 +210,8 @@ fn a_required_check_decides_and_a_wanted_one_only_tells() {
     let policy = |required: bool| {
         format!(
             r#"{{"gate": {{"window": "50ms"}}, "health": {{"checks": {{"web": {{
-                "command": ["sh", "-c", "exit 3"], "required": {required}}}}}}}}}"#
+                "command": ["sh", "-c", "test ! -e \"$UNITS.bad\" || exit 3"],
+                "required": {required}}}}}}}}}"#
         )
     };
     for (required, code, verdict) in [(false, 0, "good"), (true, 21, "bad")] {
@@ -220,6 +221,7 @@ fn a_required_check_decides_and_a_wanted_one_only_tells() {
         m.0.set(System::Three);
         m.hook(System::Three, "switch").ends(0);
         m.0.run_system(System::Three);
+        fs::write(m.0.home().join("units.json.bad"), "").unwrap();
         let record = m.watch(code);
         assert_eq!(record["result"]["verdict"], verdict);
         let reasons = record["result"]["reasons"].to_string();

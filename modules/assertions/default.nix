@@ -7,6 +7,7 @@
     ./points.nix
     ./state.nix
     ./gates.nix
+    ./health.nix
     ./elsewhere.nix
   ];
 }

@@ -18,6 +18,7 @@ in
     ./points.nix
     ./state.nix
     ./gates.nix
+    ./health.nix
     ./elsewhere.nix
   ];
 

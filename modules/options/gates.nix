@@ -1,33 +1,9 @@
-# What happens around a switch and a boot, and what is looked at to judge them.
+# What happens around a switch and a boot.
 { lib, ... }:
 
 let
   inherit (lib) mkOption types;
   shared = import ../types.nix { inherit lib; };
-
-  check.options = {
-    command = mkOption {
-      type = shared.command;
-      default = [ ];
-      example = lib.literalExpression ''[ (lib.getExe' pkgs.iputils "ping") "-c1" "-W2" "192.0.2.1" ]'';
-      description = ''
-        The command: the program's path, and arguments. No shell reads it. It runs
-        as root and says with the exit code 0 that all is well.
-      '';
-    };
-    required = mkOption {
-      type = types.bool;
-      default = true;
-      example = false;
-      description = "Whether its failure makes the machine unhealthy. Otherwise it is only told.";
-    };
-    timeout = mkOption {
-      type = shared.span;
-      default = "10s";
-      example = "1min";
-      description = "After this long it counts as failed.";
-    };
-  };
 in
 {
   options.services.cairn = {
@@ -116,21 +92,6 @@ in
         example = 2;
         description = "How many boots of a system may be bad before another takes its place.";
       };
-    };
-
-    health.checks = mkOption {
-      type = types.attrsOf (types.submodule check);
-      default = { };
-      example = lib.literalExpression ''
-        {
-          network.command = [ (lib.getExe' pkgs.iputils "ping") "-c1" "-W2" "192.0.2.1" ];
-          shop.command = [ (lib.getExe pkgs.curl) "--fail" "--silent" "http://localhost:8080/" ];
-        }
-      '';
-      description = ''
-        Commands that tell whether the machine does its work, by name. The gates
-        run them, beside looking for units that failed.
-      '';
     };
   };
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::point::document::Trigger;
 use crate::point::policy::Keep;
-use crate::point::{PointId, Selector};
+use crate::point::{PointId, Selector, Span};
 
 /// Restore points for NixOS: system, configuration and state together.
 #[derive(Debug, Parser)]
@@ -116,6 +116,8 @@ pub enum Command {
     Verify(Verify),
     /// One look at the machine and its restore points
     Status,
+    /// Check how well the machine is
+    Health(Health),
     /// What switches did, newest first
     History(History),
     /// What the NixOS module's hooks and units run
@@ -508,6 +510,23 @@ pub enum Config {
         #[arg(long)]
         keep_added: bool,
     },
+}
+
+/// `health`
+#[derive(Debug, Args)]
+pub struct Health {
+    /// Only these checks, commands, files or hosts
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Look again and again, until interrupted
+    #[arg(
+        long,
+        value_name = "INTERVAL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2s"
+    )]
+    pub watch: Option<Span>,
 }
 
 /// `history`

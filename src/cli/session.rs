@@ -111,6 +111,11 @@ impl Session {
         }
     }
 
+    /// Where things are.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// The path of this program, for a unit that goes on with its work.
     ///
     /// # Errors

@@ -1,10 +1,13 @@
 //! After a boot: end what the last one left open, notice that the boot loader
 //! fell back, take the points that are taken at boot, judge the system.
 
+use std::collections::BTreeMap;
+
 use super::create::{self, Created, Request};
-use super::gate::{self, Wellness};
+use super::gate;
 use super::restore::{self, Goal};
 use super::undo::{self, Way};
+use super::watch::{self, Before, Wellness};
 use super::{Engine, EngineError};
 use crate::nix::store_path::StorePath;
 use crate::point::document::{System, Trigger};
@@ -183,6 +186,7 @@ fn record(
         point: None,
         no_point: Some("it was found after the boot".to_owned()),
         ailing: Vec::new(),
+        health: BTreeMap::new(),
         boot: switches::boot_id(),
         unit: None,
         result: Some(outcome),
@@ -198,7 +202,7 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
     let Some(running) = pointers::current(engine.layout) else {
         return Ok(());
     };
-    let bad = match gate::well(engine, &[], None, &|| Ok(false))? {
+    let bad = match watch::well(engine, &Before::default(), &|| Ok(false))? {
         Wellness::Overtaken => return Ok(()),
         Wellness::Judged { bad, notes } => {
             booted.reasons = bad.iter().chain(&notes).cloned().collect();

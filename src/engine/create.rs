@@ -10,9 +10,11 @@ use std::thread;
 
 use chrono::{DateTime, Utc};
 
+use super::health::{self, Ask};
 use super::progress::Task;
 use super::state::{self, Source, Taken};
 use super::{Engine, EngineError, quiet, versions};
+use crate::health::Report;
 use crate::plan::capture::{Choice, choose};
 use crate::point::document::{
     self, Completeness, Config, ConfigRoot, Incoming, Missing, Point, RootKind, Trigger,
@@ -24,6 +26,7 @@ use crate::system::follow::{self, EXCLUDED_NAMES, EXCLUDED_PREFIXES, Sources};
 use crate::system::lock::{Lock, Mode};
 use crate::system::pins::{self, PinError};
 use crate::system::pointers::{self, Observation};
+use crate::system::probe::Depth;
 use crate::system::{IoError, git, journal, known_good, points};
 use crate::vault::{
     CaptureRequest, CaptureRoot, Captured, OnUnreadable, Opened, RecoveryPassword, Vault, VaultDir,
@@ -65,6 +68,8 @@ pub struct Request {
     pub also: Vec<PathBuf>,
     /// The switch under way.
     pub incoming: Option<Incoming>,
+    /// Which health checks are asked.
+    pub health: Depth,
 }
 
 impl Request {
@@ -81,6 +86,7 @@ impl Request {
             pinned: false,
             also: Vec::new(),
             incoming: None,
+            health: Depth::Quick,
         }
     }
 }
@@ -92,6 +98,8 @@ pub struct Created {
     pub point: Point,
     /// Its marks.
     pub marks: Marks,
+    /// What the health checks said.
+    pub report: Report,
     /// The vault's recovery password, when the vault was made just now.
     pub recovery: Option<RecoveryPassword>,
     /// What is worth knowing and no reason to call the point partial.
@@ -223,7 +231,7 @@ pub(super) fn create_locked(
             return Err(error);
         }
     };
-    let (point, marks, warnings, state) = taken;
+    let (point, marks, report, warnings, state) = taken;
     let held = matches!(request.state, AskState::Held(_));
     // A marker that stays has the next run free what a full disk left behind.
     if !held && !state.leftovers {
@@ -233,6 +241,7 @@ pub(super) fn create_locked(
     Ok(Created {
         point,
         marks,
+        report,
         recovery,
         warnings: warnings.into_iter().chain(state.warnings).collect(),
         troubles: state.troubles,
@@ -246,7 +255,7 @@ fn take(
     choice: &Choice,
     id: PointId,
     created: DateTime<Utc>,
-) -> Result<(Point, Marks, Vec<String>, Taken), EngineError> {
+) -> Result<(Point, Marks, Report, Vec<String>, Taken), EngineError> {
     let mut missing: Vec<Missing> = choice
         .unknown
         .iter()
@@ -261,20 +270,31 @@ fn take(
     } else {
         None
     };
+    let ask = Ask {
+        incoming: request.incoming.clone(),
+        ..Ask::of(request.health)
+    };
     // Observing runs beside the capture: neither needs the other.
-    let (observed, captured, roots) = thread::scope(|scope| {
+    let (observed, captured, roots, report) = thread::scope(|scope| {
+        let report = scope.spawn(|| health::look(engine, &ask));
         let observed = scope
             .spawn(|| pointers::observe(engine.layout, engine.profile, request.incoming.clone()));
         let roots = scope.spawn(|| sources.as_ref().map(|s| describe_roots(engine, s)));
         let captured = sources
             .as_ref()
             .map(|s| capture(engine, vault, s, id, created));
-        (observed.join(), captured.transpose(), roots.join())
+        (
+            observed.join(),
+            captured.transpose(),
+            roots.join(),
+            report.join(),
+        )
     });
     let observation = observed.map_err(|_| EngineError::Thread)??;
     fault::point("create.observed");
     let captured = captured?;
     let roots = roots.map_err(|_| EngineError::Thread)?;
+    let report = report.map_err(|_| EngineError::Thread)?;
     fault::point("create.captured");
     let config = match (sources, captured, roots) {
         (Some(sources), Some(captured), Some(roots)) => {
@@ -307,8 +327,8 @@ fn take(
         tags: request.tags.clone(),
         userdata: request.userdata.clone(),
         system: observation.system,
-        health: None,
-        issues: Vec::new(),
+        health: report.document(),
+        issues: report.issues.clone(),
         config,
         state: std::mem::take(&mut state.sets),
         markers: versions::markers(engine),
@@ -330,7 +350,7 @@ fn take(
     engine.check_stop()?;
     points::store(engine.layout, &point)?;
     fault::point("create.documented");
-    Ok((point, marks, warnings, state))
+    Ok((point, marks, report, warnings, state))
 }
 
 fn find_sources(engine: &Engine<'_>, request: &Request) -> Result<Sources, IoError> {

@@ -6,19 +6,16 @@
 //! go of its lock, and never holds that lock itself.
 
 use std::io::ErrorKind;
-use std::thread::{self, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-
 use super::restore::{self, Goal, Plan};
+use super::watch::{Before, Wellness, well};
 use super::{Engine, EngineError};
 use crate::plan::gate::{self, Case, Decision, Seen};
-use crate::point::policy::HealthCheck;
 use crate::point::switch::{Action, Done, Outcome, Reached, Switch, Verdict};
 use crate::point::{PointId, Selector};
 use crate::system::journal::{Activation, Scope};
-use crate::system::run::{Call, TIMED_OUT};
 use crate::system::{attempts, bus, known_good, pointers, switch, switches, units};
 
 /// The verb a rollback by the gate has in the journal.
@@ -29,12 +26,6 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long to wait for the record of the switch.
 const RECORD_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often units are looked at during the window.
-const BEAT: Duration = Duration::from_millis(500);
-
-/// A required check counts as failed when it failed this often in a row.
-const TRIES: u32 = 3;
 
 /// Watches one switch to its end. `say` is told each step, in one line.
 ///
@@ -206,7 +197,12 @@ fn judge(engine: &Engine<'_>, record: &Switch, exit: Option<i32>) -> Result<Judg
             .any(|s| s.id > record.id && s.to != record.to);
         Ok::<_, EngineError>(newer)
     };
-    match well(engine, &record.ailing, Some(record.started), &overtaken)? {
+    let before = Before {
+        ailing: &record.ailing,
+        health: Some(&record.health),
+        switch: Some(record.started),
+    };
+    match well(engine, &before, &overtaken)? {
         Wellness::Overtaken => Ok(Judged {
             reached: Some(Reached::Superseded),
             ..Judged::none()
@@ -225,121 +221,6 @@ fn judge(engine: &Engine<'_>, record: &Switch, exit: Option<i32>) -> Result<Judg
             })
         }
     }
-}
-
-/// What watching a system came to.
-pub(super) enum Wellness {
-    /// It ended before its time.
-    Overtaken,
-    /// What makes it unhealthy, and what is only worth telling.
-    Judged {
-        bad: Vec<String>,
-        notes: Vec<String>,
-    },
-}
-
-/// Watches the running system for the gate's window. Units in `ailing`, and
-/// those that flapped when the switch began, were not well before and count
-/// against nobody.
-pub(super) fn well(
-    engine: &Engine<'_>,
-    ailing: &[String],
-    switch: Option<DateTime<Utc>>,
-    overtaken: &dyn Fn() -> Result<bool, EngineError>,
-) -> Result<Wellness, EngineError> {
-    let begun = Instant::now();
-    let window = engine.policy.gate.window.duration();
-    let mut before = ailing.to_vec();
-    let mut bad = Vec::new();
-    loop {
-        if overtaken()? {
-            return Ok(Wellness::Overtaken);
-        }
-        let last = begun.elapsed() >= window;
-        match units::ailing(engine.runner) {
-            Ok(now) => {
-                let mut seen = if last { now.all() } else { now.failed };
-                seen.extend(bus::ailing(engine.layout));
-                for unit in gate::blame(&before, &seen) {
-                    if switch.is_some_and(|at| units::flapped(engine.runner, &unit, at)) {
-                        before.push(unit);
-                    } else {
-                        bad.push(format!("{unit} failed"));
-                    }
-                }
-            }
-            Err(error) if last => bad.push(format!("systemd does not answer: {error}")),
-            Err(_) => {}
-        }
-        if last || !bad.is_empty() {
-            break;
-        }
-        sleep(BEAT.min(window.saturating_sub(begun.elapsed())));
-    }
-    let mut notes = Vec::new();
-    if bad.is_empty() {
-        let (required, wanted) = failing_checks(engine);
-        bad = required;
-        notes = wanted;
-    }
-    Ok(Wellness::Judged { bad, notes })
-}
-
-/// Runs all checks of the policy at once; gives the required and the wanted
-/// ones that failed each time, one line each.
-fn failing_checks(engine: &Engine<'_>) -> (Vec<String>, Vec<String>) {
-    let failed: Vec<(bool, Option<String>)> = thread::scope(|scope| {
-        let checks: Vec<_> = engine
-            .policy
-            .health
-            .checks
-            .iter()
-            .map(|(name, check)| {
-                (
-                    check.required,
-                    scope.spawn(move || failure_of(engine, name, check)),
-                )
-            })
-            .collect();
-        checks
-            .into_iter()
-            .map(|(required, run)| {
-                let failure = run
-                    .join()
-                    .unwrap_or_else(|_| Some("a check could not be run".to_owned()));
-                (required, failure)
-            })
-            .collect()
-    });
-    let of = |kind: bool| {
-        failed
-            .iter()
-            .filter(|(required, _)| *required == kind)
-            .filter_map(|(_, failure)| failure.clone())
-            .collect()
-    };
-    (of(true), of(false))
-}
-
-/// Why a check fails; `None` when it passed at least once.
-fn failure_of(engine: &Engine<'_>, name: &str, check: &HealthCheck) -> Option<String> {
-    let (program, args) = check.command.split_first()?;
-    let call = Call::new(program)
-        .args(args)
-        .limit(check.timeout.duration());
-    let mut why = String::new();
-    for n in 0..TRIES {
-        if n > 0 {
-            sleep(Duration::from_secs(1));
-        }
-        why = match engine.runner.run(&call) {
-            Ok(ended) if ended.code == 0 => return None,
-            Ok(ended) if ended.code == TIMED_OUT => format!("no answer within {}", check.timeout),
-            Ok(ended) => format!("exit code {}", ended.code),
-            Err(error) => error.to_string(),
-        };
-    }
-    Some(format!("check {name} failed: {why}"))
 }
 
 /// Does what the verdict asks for, once.

@@ -1,5 +1,7 @@
 //! What switches did, and those that went by unseen.
 
+use std::collections::BTreeMap;
+
 use super::{Engine, EngineError};
 use crate::point::document::System;
 use crate::point::switch::{Action, Done, Outcome, Reached, Switch, VERSION, Verdict};
@@ -50,6 +52,7 @@ pub fn gap(engine: &Engine<'_>, records: &[Switch]) -> Option<Switch> {
                 .to_owned(),
         ),
         ailing: Vec::new(),
+        health: BTreeMap::new(),
         boot,
         unit: None,
         result: Some(Outcome {

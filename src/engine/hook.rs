@@ -4,18 +4,22 @@
 //! every millisecond here is one that the switch takes longer, and a failure
 //! stops it only where the policy says `required`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::create::{self, Created, Request};
+use super::health::{self, Ask};
 use super::{Engine, EngineError, history};
+use crate::health::Report;
 use crate::nix::store_path::StorePath;
 use crate::plan::gate;
-use crate::point::PointId;
 use crate::point::document::{Incoming, Trigger};
 use crate::point::policy::When;
 use crate::point::switch::{Action, Switch, VERSION};
+use crate::point::{PointId, Status, Verdict};
+use crate::system::probe::Depth;
 use crate::system::run::RunError;
 use crate::system::{bus, pointers, switches, units};
 
@@ -80,19 +84,11 @@ pub fn pre_switch(
     let started = engine.clock.now();
     let id = engine.clock.new_id(started);
     let mut warnings = Vec::new();
-    let (failed, watched, prepared) = thread::scope(|scope| {
-        let failed = scope.spawn(|| units::ailing(engine.runner).map(|ailing| ailing.all()));
+    let (watched, prepared) = thread::scope(|scope| {
         let watched = scope.spawn(|| watcher.start(engine, id));
         let prepared = prepare(engine, &to, action, &running, records.last());
-        (failed.join(), watched.join(), prepared)
+        (watched.join(), prepared)
     });
-    let mut ailing: Vec<String> = bus::ailing(engine.layout).into_iter().collect();
-    match failed.map_err(|_| EngineError::Thread)? {
-        Ok(units) => ailing.extend(units),
-        Err(error) => {
-            warnings.push(format!("units that failed before are not known: {error}"));
-        }
-    }
     if let Err(error) = watched.map_err(|_| EngineError::Thread)? {
         warnings.push(format!("this switch is not watched: {error}"));
     }
@@ -101,7 +97,23 @@ pub fn pre_switch(
         created,
         shared,
         no_point,
+        report,
     } = prepared?;
+    let unit_checks = ["units", "restarts"];
+    let unknown = |v: &&Verdict| unit_checks.contains(&v.name.as_str()) && v.value.is_none();
+    if let Some(verdict) = report.checks.iter().find(unknown) {
+        warnings.push(format!(
+            "units that failed before are not known: {}",
+            verdict.detail
+        ));
+    }
+    let mut ailing: Vec<String> = bus::ailing(engine.layout).into_iter().collect();
+    ailing.extend(
+        unit_checks
+            .iter()
+            .flat_map(|name| report.subjects_of(name))
+            .cloned(),
+    );
     let switch = Switch {
         version: VERSION,
         id,
@@ -112,6 +124,7 @@ pub fn pre_switch(
         point: shared.or(created.as_ref().map(|c| c.point.id)),
         no_point,
         ailing,
+        health: at_gate(&report),
         boot: switches::boot_id(),
         unit: units::own_switch_unit(),
         result: None,
@@ -125,14 +138,23 @@ pub fn pre_switch(
     }))
 }
 
+/// What the checks that count at gates said.
+fn at_gate(report: &Report) -> BTreeMap<String, Status> {
+    let counts = |v: &&Verdict| crate::health::check(&v.name).is_some_and(|check| check.gate);
+    let all = report.checks.iter().filter(counts);
+    all.map(|v| (v.label(), v.status)).collect()
+}
+
 struct Prepared {
     before: crate::point::document::System,
     created: Option<Created>,
     shared: Option<PointId>,
     no_point: Option<String>,
+    report: Report,
 }
 
-/// The point, or the one to share, or why there is none.
+/// The point, or the one to share, or why there is none; and what the health
+/// checks say. A point has them asked beside its capture.
 fn prepare(
     engine: &Engine<'_>,
     to: &StorePath,
@@ -146,6 +168,7 @@ fn prepare(
         // Observing finds it.
         specialisation: None,
     });
+    let look = || health::look(engine, &Ask::of(Depth::Hook));
     if let Some(last) =
         last.filter(|last| gate::continues(last, to, action, Some(running), engine.clock.now()))
     {
@@ -154,6 +177,7 @@ fn prepare(
             created: None,
             shared: last.point,
             no_point: None,
+            report: look(),
         });
     }
     let observe = || {
@@ -167,6 +191,7 @@ fn prepare(
             created: None,
             shared: None,
             no_point: Some("the policy has none taken before a switch".to_owned()),
+            report: look(),
         });
     }
     let reasons: Vec<&String> = engine
@@ -182,9 +207,11 @@ fn prepare(
     });
     request.trigger = Trigger::PreSwitch;
     request.incoming = incoming.clone();
+    request.health = Depth::Hook;
     match create::create(engine, &request) {
         Ok(created) => Ok(Prepared {
             before: created.point.system.clone(),
+            report: created.report.clone(),
             created: Some(created),
             shared: None,
             no_point: None,
@@ -194,6 +221,7 @@ fn prepare(
             created: None,
             shared: None,
             no_point: Some(error.to_string()),
+            report: look(),
         }),
     }
 }

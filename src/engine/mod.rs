@@ -14,6 +14,7 @@ pub mod export;
 pub mod fetch;
 pub mod gate;
 pub mod generations;
+pub mod health;
 pub mod history;
 pub mod hook;
 pub mod import;
@@ -37,6 +38,7 @@ pub mod takeout;
 pub mod undo;
 pub mod verify;
 mod versions;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,14 +1,18 @@
 //! One look at everything.
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::health::{self, Ask};
 use super::{Engine, EngineError, diff, history};
+use crate::health::Report;
 use crate::nix::store_path::StorePath;
 use crate::point::document::System;
-use crate::point::{Point, PointId, Switch};
+use crate::point::{Issue, Point, PointId, Switch};
+use crate::system::probe::Depth;
 use crate::system::{generations, journal, loader, pointers, switches};
 use crate::vault::Vault;
 
@@ -34,6 +38,8 @@ pub struct Status {
     pub latest: Option<Brief>,
     /// The newest known-good point.
     pub latest_good: Option<Brief>,
+    /// The machine's health: what is quickly asked.
+    pub health: Wellness,
     /// The newest switch.
     pub last_switch: Option<Switch>,
     /// Configuration files changed since the newest point that holds any.
@@ -48,6 +54,27 @@ pub struct Status {
     pub unfinished: bool,
     /// What wants attention, one line each.
     pub notes: Vec<String>,
+}
+
+/// Health in one line.
+#[derive(Debug, Default, Serialize)]
+pub struct Wellness {
+    /// 0 to 100; absent when nothing could be looked at.
+    pub score: Option<u8>,
+    /// Whether the machine is well.
+    pub healthy: bool,
+    /// What is wrong.
+    pub issues: Vec<Issue>,
+}
+
+impl From<Report> for Wellness {
+    fn from(report: Report) -> Self {
+        Self {
+            score: report.score,
+            healthy: report.healthy,
+            issues: report.issues,
+        }
+    }
 }
 
 /// A point in one line.
@@ -76,6 +103,19 @@ impl From<&Point> for Brief {
 /// # Errors
 /// When the state directory or the profiles cannot be read.
 pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
+    let (health, status) = thread::scope(|scope| {
+        let health = scope.spawn(|| health::look(engine, &Ask::of(Depth::Quick)));
+        let status = all_but_health(engine);
+        (health.join(), status)
+    });
+    let health = health.map_err(|_| EngineError::Thread)?;
+    Ok(Status {
+        health: health.into(),
+        ..status?
+    })
+}
+
+fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let catalogue = engine.catalogue()?;
     let observation = pointers::observe(engine.layout, engine.profile, None)?;
     let profile = generations::read(engine.layout, engine.profile)?;
@@ -120,6 +160,7 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         ));
     }
     Ok(Status {
+        health: Wellness::default(),
         state: sets.collect(),
         host: observation.host,
         generations: profile.generations.len(),

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::nix::store_path::StorePath;
 use crate::point::document::{Incoming, System};
+use crate::point::health::{Status, Verdict as Said};
 use crate::point::switch::{Action, Reached, Switch, Verdict};
 
 /// The machine after a switch let go of its lock.
@@ -99,6 +100,33 @@ pub fn blame(before: &[String], after: &[String]) -> Vec<String> {
     new.sort();
     new.dedup();
     new
+}
+
+/// What a failing check comes to at a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It makes the system bad.
+    Bad,
+    /// It is only told.
+    Told,
+    /// It failed before the switch too: it is only told.
+    AsBefore,
+}
+
+/// What a failing check comes to, by what it said before the switch.
+///
+/// What the policy has run (commands, files) counts where it is required, and
+/// did not fail before. The other checks count only where they are known to
+/// have been well before: else they may well say something of the machine, and
+/// nothing of the system.
+pub fn weigh(verdict: &Said, before: Option<Status>) -> Weight {
+    let own = matches!(verdict.name.as_str(), "check" | "file");
+    match before {
+        Some(Status::Failing) => Weight::AsBefore,
+        _ if own && verdict.required => Weight::Bad,
+        Some(Status::Ok | Status::Warning) if !own => Weight::Bad,
+        _ => Weight::Told,
+    }
 }
 
 /// What to do about a switch.

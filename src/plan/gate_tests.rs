@@ -25,6 +25,7 @@ fn system(profile: u8, current: u8, loader: u8) -> System {
 /// has moved.
 fn from_1_to_2(action: Action) -> Switch {
     Switch {
+        health: std::collections::BTreeMap::new(),
         version: VERSION,
         id: "0199d1a0-0000-7000-8000-000000000001"
             .parse::<PointId>()
@@ -258,4 +259,41 @@ fn test_then_boot_is_one_change() {
         !on(&without, 2, Action::Boot, 2, now),
         "there is no point to share"
     );
+}
+
+fn said(name: &str, required: bool) -> Said {
+    Said {
+        name: name.to_owned(),
+        of: None,
+        required,
+        status: Status::Failing,
+        value: None,
+        detail: String::new(),
+        subjects: Vec::new(),
+    }
+}
+
+#[test]
+fn a_check_that_failed_before_counts_against_no_switch() {
+    for name in ["check", "file", "route", "store"] {
+        let was = Some(Status::Failing);
+        assert_eq!(weigh(&said(name, true), was), Weight::AsBefore, "{name}");
+    }
+}
+
+#[test]
+fn what_the_policy_runs_counts_by_being_required() {
+    for was in [None, Some(Status::Unknown), Some(Status::Ok)] {
+        assert_eq!(weigh(&said("check", true), was), Weight::Bad);
+        assert_eq!(weigh(&said("file", false), was), Weight::Told);
+    }
+}
+
+#[test]
+fn other_checks_count_only_where_they_were_well_before() {
+    for was in [None, Some(Status::Unknown)] {
+        assert_eq!(weigh(&said("route", false), was), Weight::Told);
+        assert_eq!(weigh(&said("store", true), was), Weight::Told);
+    }
+    assert_eq!(weigh(&said("route", false), Some(Status::Ok)), Weight::Bad);
 }

@@ -8,9 +8,10 @@
 pub mod capture;
 pub mod comparison;
 pub mod gate;
-pub mod humane;
 pub mod merge;
 pub mod prune;
 pub mod restore;
 pub mod text_diff;
 pub mod tree_diff;
+
+pub use crate::point::humane;

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::health::{Health, Issue};
 use super::{BytePath, PointId};
 use crate::nix::store_path::StorePath;
 
@@ -55,7 +56,7 @@ pub struct Point {
     pub health: Option<Health>,
     /// Issues that were open.
     #[serde(default)]
-    pub issues: Vec<String>,
+    pub issues: Vec<Issue>,
     /// The configuration files; absent when they were not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Config>,
@@ -351,28 +352,6 @@ pub struct Kernel {
     /// The one the target toplevel boots.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-}
-
-/// Health at the time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Health {
-    /// 0 (broken) to 100 (well).
-    pub score: u8,
-    /// Each check's verdict.
-    pub checks: Vec<CheckVerdict>,
-}
-
-/// The verdict of one health check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckVerdict {
-    /// Its name.
-    pub name: String,
-    /// Whether a failure makes the machine unhealthy.
-    pub required: bool,
-    /// Whether it passed.
-    pub passed: bool,
-    /// What it saw.
-    pub detail: String,
 }
 
 /// The captured configuration.

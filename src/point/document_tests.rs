@@ -59,6 +59,39 @@ fn a_document_survives_its_text() {
 }
 
 #[test]
+fn health_and_issues_survive_and_a_document_without_them_is_read() {
+    let mut point = sample();
+    let old = String::from_utf8(point.to_json().unwrap()).unwrap();
+    // As releases before health wrote it.
+    assert!(
+        !old.contains("\"health\"") && old.contains("\"issues\": []"),
+        "{old}"
+    );
+    assert_eq!(Point::parse(old.as_bytes(), point.id).unwrap(), point);
+    point.health = Some(Health {
+        score: 49,
+        checks: vec![crate::point::Verdict {
+            name: "disk".into(),
+            of: Some("/nix".into()),
+            required: true,
+            status: crate::point::Status::Failing,
+            value: crate::point::health::Value::new(99.25, crate::point::health::Unit::Percent),
+            detail: "1.0 GiB of 134.0 GiB free".into(),
+            subjects: vec![],
+        }],
+    });
+    point.issues = vec![Issue::DiskFull("/nix".into()), Issue::CpuHigh];
+    let text = point.to_json().unwrap();
+    assert_eq!(Point::parse(&text, point.id).unwrap(), point);
+    // A later release may know issues that this one does not.
+    let later = String::from_utf8(text)
+        .unwrap()
+        .replace("cpu-high", "cpu-odd");
+    let read = Point::parse(later.as_bytes(), point.id).unwrap();
+    assert_eq!(read.issues[1].kind(), "cpu-odd");
+}
+
+#[test]
 fn a_state_set_of_the_first_release_is_still_read() {
     let old = r#"{"snapshot": "ab", "bytes": 3, "consistency": "none"}"#;
     let set: StateSet = serde_json::from_str(old).unwrap();

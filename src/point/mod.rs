@@ -2,6 +2,8 @@
 //! name one. Pure: text and values in, values out.
 
 pub mod document;
+pub mod health;
+pub mod humane;
 pub mod id;
 pub mod marks;
 pub(crate) mod near;
@@ -14,6 +16,7 @@ pub mod tree;
 pub mod within;
 
 pub use document::Point;
+pub use health::{Issue, Status, Verdict};
 pub use id::PointId;
 pub use marks::Marks;
 pub use path::BytePath;

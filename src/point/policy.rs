@@ -19,6 +19,7 @@ use crate::nix::store_path::StorePath;
 pub mod change;
 mod check;
 mod fault;
+mod health;
 mod locate;
 pub mod nix;
 mod parse;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use change::{Change, ChangeError, Kind};
 pub use fault::{BadPolicy, Fault};
+pub use health::{CpuLimits, DiskLimits, Health, HealthCheck, MemoryLimits, TemperatureLimits};
 pub use schema::schema;
 
 /// The policy version this build reads.
@@ -62,7 +64,7 @@ pub struct Policy {
     pub gate: Gate,
     /// The verdict after a boot.
     pub boot_gate: BootGate,
-    /// What the gates look at.
+    /// What is looked at to tell whether the machine is well.
     pub health: Health,
     /// Healing.
     pub heal: Heal,
@@ -284,39 +286,6 @@ impl Default for BootGate {
             attempts: 3,
         }
     }
-}
-
-/// What the gates look at beside units that failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Health {
-    /// Commands that tell whether the machine does its work, by name.
-    #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
-    pub checks: BTreeMap<String, HealthCheck>,
-}
-
-/// A command that exits with 0 when all is well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HealthCheck {
-    /// Program and arguments; no shell reads them.
-    #[schemars(extend("minItems" = 1))]
-    pub command: Vec<String>,
-    /// Whether its failure makes the machine unhealthy; otherwise it is only
-    /// told.
-    #[serde(default = "yes")]
-    pub required: bool,
-    /// After this long it counts as failed.
-    #[serde(default = "check_timeout")]
-    pub timeout: Span,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-const fn check_timeout() -> Span {
-    Span::seconds(10)
 }
 
 /// Healing.

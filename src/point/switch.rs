@@ -4,11 +4,14 @@
 //! The hook before the switch writes it, the watcher ends it. A switch that no
 //! hook saw gets one afterwards, without a restore point.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::PointId;
 use super::document::System;
+use super::health::Status;
 use crate::nix::store_path::StorePath;
 
 /// The version of the record this build reads and writes.
@@ -40,6 +43,10 @@ pub struct Switch {
     /// Units that were not well before: they count against no switch.
     #[serde(default)]
     pub ailing: Vec<String>,
+    /// What the health checks said before, by label: a check that was failing
+    /// already counts against no switch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub health: BTreeMap<String, Status>,
     /// The boot it happened in (`/proc/sys/kernel/random/boot_id`).
     pub boot: String,
     /// The transient unit the switch runs in, and its invocation.

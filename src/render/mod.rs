@@ -1,6 +1,7 @@
 //! How values look to a person. Pure: values in, text out.
 
 pub mod diff;
+pub mod health;
 pub mod merge;
 pub mod plan;
 pub mod point;

@@ -8,15 +8,15 @@ use super::table::{Cell, Table};
 use crate::plan::humane::bytes;
 use crate::point::document::{Config, StateSet, System};
 use crate::point::id::shorten_sorted;
-use crate::point::{Marks, Point, PointId};
+use crate::point::{Marks, Point, PointId, Status};
 
 /// The list of points, newest first.
 pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
     let ids: Vec<PointId> = points.iter().map(|(p, _)| p.id).collect();
     let mut table = Table::new([
-        "ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "STATE", "MARKS", "REASON",
+        "ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "STATE", "HEALTH", "MARKS", "REASON",
     ])
-    .may_drop([4, 5, 2]);
+    .may_drop([4, 5, 6, 2]);
     for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
         let paint: fn(&Style, &str) -> String =
             if marks.is_bad() || marks.damaged.is_some() || !point.is_complete() {
@@ -35,6 +35,7 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
                 .map_or_else(|| "–".to_owned(), config_word)
                 .into(),
             state_word(&point.state).into(),
+            super::health::score_cell(point.health.as_ref()),
             Cell::new(mark_words(point, marks), paint),
             line(&point.reason).into(),
         ]);
@@ -148,6 +149,13 @@ pub fn show(point: &Point, marks: &Marks, verbose: bool, style: &Style) -> Strin
         put("userdata", line(&format!("{key}={value}")));
     }
     system(&point.system, &mut put);
+    if let Some(health) = &point.health {
+        put("health", super::health::score_words(health, style));
+        let not_well = health.checks.iter().filter(|v| v.status > Status::Ok);
+        for verdict in not_well {
+            put("", super::health::verdict_words(verdict, style));
+        }
+    }
     for pin in &point.pins {
         put("held by", pin.link.to_string());
     }

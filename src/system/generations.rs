@@ -162,6 +162,14 @@ pub fn current_of(layout: &Layout, name: &str) -> Option<Generation> {
     generation(layout, &link, number).ok()
 }
 
+/// The system that the profile `name` leads to, be it there or gone.
+pub fn target_of(layout: &Layout, name: &str) -> Option<StorePath> {
+    let number = GenerationNumber(current(layout, name).ok()??);
+    let link = layout.profile_dir(name).join(link_name(name, number));
+    let target = fs::read_link(link).ok()?;
+    StorePath::from_absolute_path(target.to_str()?.as_bytes()).ok()
+}
+
 /// The number a profile link points to.
 fn current(layout: &Layout, name: &str) -> Result<Option<u64>, String> {
     let link = layout.profile(name);

@@ -34,6 +34,7 @@ pub mod pins;
 pub mod pointers;
 pub mod points;
 pub mod policy_file;
+pub mod probe;
 pub mod room;
 pub mod run;
 pub mod scratch;

@@ -8,9 +8,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, sleep};
+use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
 
 use super::interrupt;
@@ -33,6 +33,9 @@ pub struct Call {
     pub show: bool,
     /// Let what it complains go to our standard error instead of keeping it.
     pub tell: bool,
+    /// Let it print and complain to nobody: what it leaves running may go on
+    /// doing so.
+    pub mute: bool,
     /// Kill it, and all it started, after this long.
     pub limit: Option<Duration>,
     /// Kill it, and all it started, when this program is asked to stop.
@@ -99,6 +102,13 @@ impl Call {
     #[must_use]
     pub fn yields(mut self) -> Self {
         self.yields = true;
+        self
+    }
+
+    /// Lets it print to nobody.
+    #[must_use]
+    pub fn mute(mut self) -> Self {
+        self.mute = true;
         self
     }
 
@@ -243,6 +253,9 @@ impl Runner for Processes {
         if call.tell {
             command.stderr(Stdio::inherit());
         }
+        if call.mute {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
         let start = |source| RunError::Start {
             program: call.program.clone(),
             source,
@@ -265,75 +278,151 @@ impl Runner for Processes {
 }
 
 fn finish(output: Output) -> Result<Ended, RunError> {
-    let code = output
-        .status
-        .code()
-        .or_else(|| output.status.signal().map(|s| 128 + s));
     Ok(Ended {
-        code: code.unwrap_or(1),
+        code: code_of(output.status),
         stdout: output.stdout,
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
+}
+
+/// The exit code, or 128 and the signal.
+fn code_of(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .or_else(|| status.signal().map(|s| 128 + s))
+        .unwrap_or(1)
 }
 
 /// The exit code of a program that was killed for taking too long, as
 /// `timeout(1)` has it.
 pub const TIMED_OUT: i32 = 124;
 
-/// How long a program that is killed may still hold its output open.
+/// How long what was killed has to go: it may hang in the kernel.
+const DYING: Duration = Duration::from_millis(200);
+
+/// How long what a program printed last is waited for: what it left running
+/// may hold the pipe.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// So much of what such a program prints is kept.
+const KEPT: usize = 16 << 20;
+
 fn run_limited(mut command: Command, call: &Call) -> io::Result<Ended> {
-    if !call.show {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let begun = Instant::now();
+    if !call.show && !call.mute {
+        command.stdout(Stdio::piped());
+        if !call.tell {
+            command.stderr(Stdio::piped());
+        }
     }
     let mut child = command.spawn()?;
-    let begun = Instant::now();
-    let (out, err) = (kept(child.stdout.take()), kept(child.stderr.take()));
-    let code = loop {
-        if let Some(status) = child.try_wait()? {
-            let code = status.code().or_else(|| status.signal().map(|s| 128 + s));
-            break code.unwrap_or(1);
+    let stdout = Drain::of(child.stdout.take());
+    let stderr = Drain::of(child.stderr.take());
+    let left = call
+        .limit
+        .map(|limit| limit.saturating_sub(begun.elapsed()));
+    let code = match wait(&mut child, left, call.yields)? {
+        Waited::Ended(status) => code_of(status),
+        Waited::Late => {
+            kill(&mut child)?;
+            TIMED_OUT
         }
-        let late = call.limit.is_some_and(|limit| begun.elapsed() >= limit);
-        if late || (call.yields && interrupt::asked()) {
-            // The group too: what it started may be what hangs.
-            if let Some(group) = i32::try_from(child.id())
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-            {
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            }
-            let _ = child.kill();
-            child.wait()?;
-            break if late { TIMED_OUT } else { interrupt::EXIT };
+        Waited::Asked => {
+            kill(&mut child)?;
+            interrupt::EXIT
         }
-        sleep(Duration::from_millis(5));
     };
-    // What it left behind in the background may hold its output open for ever.
-    let words = |kept: Receiver<Vec<u8>>| kept.recv_timeout(LAST_WORDS).unwrap_or_default();
+    let end = Instant::now() + LAST_WORDS;
     Ok(Ended {
         code,
-        stdout: words(out),
-        stderr: String::from_utf8_lossy(&words(err)).into_owned(),
+        stdout: stdout.bytes(end),
+        stderr: String::from_utf8_lossy(&stderr.bytes(end)).into_owned(),
     })
 }
 
-/// So much of what such a program prints is kept.
-const KEPT: u64 = 64 << 10;
+/// Kills a program. The group too: what it started may be what hangs.
+fn kill(child: &mut Child) -> io::Result<()> {
+    if let Some(group) = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+    wait(child, Some(DYING), false).map(|_| ())
+}
 
-/// Reads a pipe to its end on a thread of its own.
-fn kept(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
-    let (send, receive) = channel();
-    thread::spawn(move || {
-        let mut all = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.by_ref().take(KEPT).read_to_end(&mut all);
-            let _ = io::copy(&mut pipe, &mut io::sink());
+/// What waiting for a program came to.
+enum Waited {
+    /// It ended.
+    Ended(ExitStatus),
+    /// Its time is over.
+    Late,
+    /// This program is asked to stop.
+    Asked,
+}
+
+fn wait(child: &mut Child, limit: Option<Duration>, yields: bool) -> io::Result<Waited> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_micros(500);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Waited::Ended(status));
         }
-        let _ = send.send(all);
-    });
-    receive
+        if yields && interrupt::asked() {
+            return Ok(Waited::Asked);
+        }
+        let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Waited::Late);
+        }
+        sleep(left.map_or(pause, |left| pause.min(left)));
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// What comes out of a pipe, read by a thread that may be left behind.
+struct Drain(Option<Receiver<Vec<u8>>>);
+
+impl Drain {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let Some(mut pipe) = pipe else {
+            return Self(None);
+        };
+        let (send, receive) = channel();
+        let thread = move || {
+            let mut buffer = vec![0; 64 << 10];
+            let mut room = KEPT;
+            loop {
+                match pipe.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n) => {
+                        let n = n.min(room);
+                        room -= n;
+                        // With nobody left to tell, it is read all the same.
+                        if n > 0 {
+                            let _ = send.send(buffer[..n].to_vec());
+                        }
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+        };
+        let started = Builder::new().spawn(thread);
+        Self(started.is_ok().then_some(receive))
+    }
+
+    fn bytes(self, end: Instant) -> Vec<u8> {
+        let mut all = Vec::new();
+        if let Some(receive) = self.0 {
+            let left = || end.saturating_duration_since(Instant::now());
+            while let Ok(bytes) = receive.recv_timeout(left()) {
+                all.extend(bytes);
+            }
+        }
+        all
+    }
 }
 
 /// Records calls and answers with success.
@@ -365,5 +454,22 @@ mod tests {
             .args(["-c", "exit 7"])
             .limit(Duration::from_secs(60));
         assert_eq!(Processes.run(&quick).unwrap().code, 7);
+    }
+
+    #[test]
+    fn what_a_limited_program_prints_is_kept_but_not_waited_for() {
+        let begun = Instant::now();
+        let call = Call::new("sh")
+            .args([
+                "-c",
+                "head -c 300000 /dev/zero; echo why >&2; sleep 60 & exit 3",
+            ])
+            .limit(Duration::from_secs(30));
+        let ended = Processes.run(&call).unwrap();
+        assert_eq!((ended.code, ended.stdout.len()), (3, 300_000));
+        assert_eq!(ended.stderr, "why\n");
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        let muted = Processes.run(&call.mute()).unwrap();
+        assert_eq!((muted.code, muted.stdout.len()), (3, 0));
     }
 }

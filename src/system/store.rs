@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::Layout;
 use super::nix_cli;
@@ -52,6 +52,29 @@ pub fn is_valid(layout: &Layout, path: &StorePath) -> Result<bool, StoreError> {
         Ok(db) => id_of(&db, path)
             .map(|id| id.is_some())
             .map_err(|e| database(layout, e)),
+    }
+}
+
+/// Whether the database knows any path; `None` where this user may not read
+/// it.
+pub fn has_rows(layout: &Layout) -> Option<Result<bool, StoreError>> {
+    let asked = open(&layout.nix_db()).and_then(|db| {
+        db.query_row("select exists (select 1 from ValidPaths)", [], |row| {
+            row.get(0)
+        })
+    });
+    match asked {
+        // Without the files of the write-ahead log only root can read it.
+        Err(rusqlite::Error::SqliteFailure(error, _))
+            if !rustix::process::geteuid().is_root()
+                && matches!(
+                    error.code,
+                    ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly
+                ) =>
+        {
+            None
+        }
+        other => Some(other.map_err(|e| database(layout, e))),
     }
 }
 

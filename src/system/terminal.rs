@@ -2,6 +2,9 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+/// What clears a terminal and goes to its upper left corner.
+pub const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
+
 /// Whether both questions and answers reach a person.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

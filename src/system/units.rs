@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -66,12 +67,14 @@ impl Ailing {
 /// # Errors
 /// When systemd cannot be asked.
 pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
-    let call = Call::new("systemctl").args([
-        "list-units",
-        "--all",
-        "--state=failed,auto-restart,auto-restart-queued",
-        "--output=json",
-    ]);
+    let call = Call::new("systemctl")
+        .args([
+            "list-units",
+            "--all",
+            "--state=failed,auto-restart,auto-restart-queued",
+            "--output=json",
+        ])
+        .limit(PATIENCE);
     let listed: Vec<Listed> =
         serde_json::from_slice(&runner.check(&call)?.stdout).map_err(|e| RunError::Failed {
             line: call.line(),
@@ -92,7 +95,10 @@ pub fn ailing(runner: &dyn Runner) -> Result<Ailing, RunError> {
     Ok(ailing)
 }
 
-/// How long before a switch a unit may have failed to count as flapping.
+/// How long systemd has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long ago a service may have been started again to count as flapping.
 const FLAPS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
 /// Whether a unit was flapping when a switch began: systemd had started it
@@ -118,6 +124,55 @@ pub fn flapped(runner: &dyn Runner, unit: &str, switch: DateTime<Utc>) -> bool {
     runner
         .check(&call)
         .is_ok_and(|told| !told.stdout.trim_ascii().is_empty())
+}
+
+/// Services that wait to be started again by systemd, or were so a moment ago:
+/// at this instant they may look well. Every service is asked about, which
+/// takes too long for the hook before a switch: see [`flapped`].
+///
+/// # Errors
+/// When systemd cannot be asked.
+pub fn flapping(runner: &dyn Runner) -> Result<Vec<String>, RunError> {
+    let call = Call::new("systemctl")
+        .args([
+            "show",
+            "--property=Id,SubState,NRestarts,StateChangeTimestampMonotonic",
+            "*.service",
+        ])
+        .limit(PATIENCE);
+    let told = runner.check(&call)?.stdout;
+    Ok(flapping_in(&String::from_utf8_lossy(&told), uptime()))
+}
+
+fn flapping_in(told: &str, uptime: Duration) -> Vec<String> {
+    let value = |block: &str, name: &str| {
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+            .map(str::to_owned)
+    };
+    let flaps_within = FLAPS_WITHIN.to_std().unwrap_or_default();
+    told.split("\n\n")
+        .filter(|block| {
+            let number = |name| value(block, name).and_then(|text| text.parse::<u64>().ok());
+            let changed = number("StateChangeTimestampMonotonic").map(Duration::from_micros);
+            let waits = value(block, "SubState").is_some_and(|s| s.starts_with("auto-restart"));
+            waits
+                || number("NRestarts").is_some_and(|n| n > 0)
+                    && changed.is_some_and(|at| uptime.saturating_sub(at) < flaps_within)
+        })
+        .filter_map(|block| value(block, "Id"))
+        .filter(|unit| !NOT_COUNTED.iter().any(|name| unit.starts_with(name)))
+        .collect()
+}
+
+/// Time since boot, as systemd's monotonic stamps count it.
+fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
 }
 
 /// The unit this process runs in, when a switch is what runs there.
@@ -230,6 +285,18 @@ mod tests {
         assert!(
             line.contains("--since=@1795417140.000000 --until=@1795417200.000000"),
             "{line}"
+        );
+    }
+
+    #[test]
+    fn a_service_that_was_just_started_again_flaps() {
+        let told = "Id=a.service\nNRestarts=3\nStateChangeTimestampMonotonic=90000000\n\n\
+                    Id=b.service\nNRestarts=3\nStateChangeTimestampMonotonic=1000000\n\n\
+                    Id=c.service\nNRestarts=0\nStateChangeTimestampMonotonic=90000000\n\n\
+                    Id=d.service\nSubState=auto-restart\nNRestarts=0\n";
+        assert_eq!(
+            flapping_in(told, Duration::from_secs(100)),
+            ["a.service", "d.service"]
         );
     }
 

@@ -154,6 +154,12 @@ fn status_text(status: &Status, style: &Style) -> String {
             .as_ref()
             .map_or_else(|| "none".to_owned(), brief),
     );
+    if let Some(score) = status.health.score {
+        put(
+            "health",
+            render::health::brief(score, status.health.healthy, &status.health.issues, style),
+        );
+    }
     if let Some(switch) = &status.last_switch {
         let words = render::switch::words(switch);
         put(
@@ -193,6 +199,8 @@ fn status_text(status: &Status, style: &Style) -> String {
         "take the first restore point: cairn create"
     } else if status.config_changes.unwrap_or(0) > 0 {
         "see what changed: cairn diff"
+    } else if !status.health.healthy {
+        "see what is not well: cairn health"
     } else {
         "cairn list"
     };

@@ -16,6 +16,7 @@ mod policy;
 mod restore;
 mod shell;
 mod takeout;
+mod wellness;
 
 use super::Exit;
 use super::args::{Cli, Command};
@@ -57,6 +58,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Config(args) => config::run(s, args),
         Command::Verify(args) => health::verify(s, &args),
         Command::Status => health::status(s),
+        Command::Health(args) => wellness::health(s, &args),
         Command::History(args) => history::history(s, &args),
         Command::Hook(hook) => hook::run(s, hook),
         Command::Demo(_)

@@ -4,7 +4,7 @@
 //! name the system in a kernel parameter `init=<toplevel>/init`. Entry names
 //! differ between releases, so they are matched, never parsed.
 
-mod glob;
+pub(crate) mod glob;
 pub mod systemd_boot;
 mod version_order;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::locate::token;
 use super::shape::Wrong;
-use super::{Keep, PointPolicy, Policy, Remote, StateSet, When};
+use super::{Health, Keep, PointPolicy, Policy, Remote, StateSet, When};
 use crate::point::near::hint;
 use crate::point::{Span, within};
 
@@ -34,6 +34,7 @@ pub(super) fn check(policy: &Policy, sets: &[&str]) -> Vec<Wrong> {
         check.command(&format!("{at}/command"), &one.command);
         check.not_zero(&format!("{at}/timeout"), one.timeout);
     });
+    check.health(&policy.health);
     check.each("/remotes", &policy.remotes, Check::remote);
     for (n, url) in policy.caches.iter().enumerate() {
         let example = "\"https://cache.example.org\"";
@@ -140,6 +141,33 @@ impl Check {
     fn not_zero(&mut self, at: &str, span: Span) {
         if span.duration().is_zero() {
             self.say(at, "no time at all; write a span such as 30s");
+        }
+    }
+
+    fn health(&mut self, health: &Health) {
+        for (n, dir) in health.dirs.iter().enumerate() {
+            self.path(&format!("/health/dirs/{n}"), dir);
+        }
+        for (n, name) in health.resolve.iter().enumerate() {
+            let example = "\"example.org\"";
+            self.text(format!("/health/resolve/{n}"), Some(name), example);
+        }
+        for (n, host) in health.hosts.iter().enumerate().filter(|(_, h)| !is_host(h)) {
+            self.say(
+                format!("/health/hosts/{n}"),
+                format!(
+                    "'{host}' is no host and port, such as example.org:443 or [2001:db8::1]:22"
+                ),
+            );
+        }
+        for (n, name) in health.disabled.iter().enumerate() {
+            let names: Vec<&str> = crate::point::health::NAMES.to_vec();
+            if !names.contains(&name.as_str()) {
+                self.say(
+                    format!("/health/disabled/{n}"),
+                    format!("unknown check \"{name}\", {}", hint(name, &names)),
+                );
+            }
         }
     }
 
@@ -285,6 +313,15 @@ fn is_unit(name: &str) -> bool {
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || r":_.\@-".contains(c))
+}
+
+/// [`super::schema::HOST`], without a regular expression; a port that is one.
+fn is_host(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && !host.contains(char::is_whitespace)
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
 }
 
 fn is_plain(path: &Path) -> bool {

@@ -19,6 +19,8 @@ pub(super) const PATH: &str = "^/";
 pub(super) const UNIT: &str = r"^[a-zA-Z0-9:_.\\@][a-zA-Z0-9:_.\\@-]*$";
 /// A text that says something.
 pub(super) const TEXT: &str = r"\S";
+/// A host and a port.
+pub(super) const HOST: &str = r"^\S+:[0-9]{1,5}$";
 /// What [`crate::point::within`] reads.
 pub(super) const WITHIN: &str = "^([0-9]+[ymwdh])+$";
 

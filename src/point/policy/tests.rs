@@ -269,6 +269,14 @@ fn every_fault_is_found_at_its_place() {
         ("/remotes/disk/url", json!(" "), "it is empty"),
         ("/remotes/disk/schedule", json!(""), "it is empty"),
         ("/caches/0", json!(" "), "it is empty"),
+        // Health.
+        ("/health/dirs", json!(["check"]), "not an absolute path"),
+        ("/health/hosts", json!(["example.org"]), "no host and port"),
+        ("/health/hosts", json!(["a:0"]), "no host and port"),
+        ("/health/resolve", json!([" "]), "it is empty"),
+        ("/health/disabled", json!(["dsik"]), "did you mean"),
+        ("/health/minScore", json!(101), "from 1 to 100"),
+        ("/health/disk", json!({"minFree": 0}), "from 1 to 100"),
         // Names.
         (
             "/points/a b",
