@@ -8,12 +8,13 @@
 //!        cli → render → { point, plan, health, learn }
 //! ```
 //!
-//! `nix`, `point` and `plan` are pure: no files, processes, clock or
+//! `nix`, `point`, `learn` and `plan` are pure: no files, processes, clock or
 //! randomness. `system` is the only place with effects on the machine, `vault`
 //! the only one that touches stored content. `ARCHITECTURE.md` has the tour.
 
 pub mod cli;
 pub mod engine;
+pub mod learn;
 pub mod nix;
 pub mod plan;
 pub mod point;

@@ -161,6 +161,7 @@ fn fall_back(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Option<Switch>, 
         ailing: Vec::new(),
         boot: switches::boot_id(),
         unit: None,
+        risk: None,
         result: Some(outcome),
     };
     switches::store(engine.layout, &record)?;

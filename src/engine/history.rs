@@ -52,6 +52,7 @@ pub fn gap(engine: &Engine<'_>, records: &[Switch]) -> Option<Switch> {
         ailing: Vec::new(),
         boot,
         unit: None,
+        risk: None,
         result: Some(Outcome {
             at: now,
             reached: Reached::Switched,

@@ -7,12 +7,14 @@
 use std::path::Path;
 use std::thread;
 
-use super::create::{self, Created, Request};
+use super::create::{self, AskState, Created, Request};
+use super::risk::{self, Risked};
 use super::{Engine, EngineError, history};
 use crate::nix::store_path::StorePath;
 use crate::plan::gate;
 use crate::point::document::{Incoming, Trigger};
 use crate::point::policy::When;
+use crate::point::risk::Foretold;
 use crate::point::switch::{Action, Switch, VERSION};
 use crate::system::run::RunError;
 use crate::system::{pointers, switches, units};
@@ -70,7 +72,10 @@ pub fn pre_switch(
         created,
         shared,
         no_point,
+        risk,
+        warning,
     } = prepared?;
+    warnings.extend(warning);
     let started = engine.clock.now();
     let switch = Switch {
         version: VERSION,
@@ -84,6 +89,7 @@ pub fn pre_switch(
         ailing,
         boot: switches::boot_id(),
         unit: units::own_switch_unit(),
+        risk,
         result: None,
     };
     switches::store(engine.layout, &switch)?;
@@ -100,6 +106,8 @@ struct Prepared {
     created: Option<Created>,
     shared: Option<crate::point::PointId>,
     no_point: Option<String>,
+    risk: Option<Foretold>,
+    warning: Option<String>,
 }
 
 /// The point, or the one to share, or why there is none.
@@ -126,8 +134,17 @@ fn prepare(
             created: None,
             shared: last.point,
             no_point: None,
+            risk: last.risk.clone(),
+            warning: None,
         });
     }
+    let risked = engine
+        .policy
+        .risk
+        .enable
+        .then(|| risk::foretell(engine, running, to, &records, risk::HASTE));
+    let foretold = risked.as_ref().map(Risked::foretold);
+    let high = risked.filter(|risked| risked.is_high(engine));
     let observe = || {
         pointers::observe(engine.layout, engine.profile, incoming.clone())
             .map(|o| o.system)
@@ -139,6 +156,8 @@ fn prepare(
             created: None,
             shared: None,
             no_point: Some("the policy has none taken before a switch".to_owned()),
+            risk: foretold,
+            warning: high.as_ref().map(Risked::line),
         });
     }
     let reasons: Vec<&String> = engine
@@ -154,18 +173,34 @@ fn prepare(
     });
     request.trigger = Trigger::PreSwitch;
     request.incoming = incoming.clone();
+    let mut warning = None;
+    if let Some(risked) = high {
+        let line = risked.line();
+        request.state = AskState::Named(engine.policy.state.keys().cloned().collect());
+        request.pinned = true;
+        request.description = Some(line.clone());
+        let state = match engine.policy.state.is_empty() {
+            true => "",
+            false => ", and holds all state",
+        };
+        warning = Some(format!("{line}; the point before it is pinned{state}"));
+    }
     match create::create(engine, &request) {
         Ok(created) => Ok(Prepared {
             before: created.point.system.clone(),
             created: Some(created),
             shared: None,
             no_point: None,
+            risk: foretold,
+            warning,
         }),
         Err(error) => Ok(Prepared {
             before: observe()?,
             created: None,
             shared: None,
             no_point: Some(error.to_string()),
+            risk: foretold,
+            warning: None,
         }),
     }
 }

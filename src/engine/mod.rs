@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod boot;
+pub mod chronicle;
 pub mod config;
 pub mod create;
 pub mod diff;
@@ -13,6 +14,7 @@ pub mod gate;
 pub mod generations;
 pub mod history;
 pub mod hook;
+pub mod learn;
 mod markers;
 pub mod marks;
 pub mod policy;
@@ -20,6 +22,7 @@ pub mod prune;
 mod put;
 mod quiet;
 pub mod restore;
+pub mod risk;
 pub mod state;
 mod state_diff;
 pub mod status;

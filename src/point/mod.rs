@@ -2,10 +2,12 @@
 //! name one. Pure: text and values in, values out.
 
 pub mod document;
+pub mod event;
 pub mod id;
 pub mod marks;
 pub mod path;
 pub mod policy;
+pub mod risk;
 pub mod selector;
 pub mod span;
 pub mod switch;

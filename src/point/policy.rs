@@ -63,6 +63,8 @@ pub struct Policy {
     pub gate: Gate,
     /// The verdict after a boot.
     pub boot_gate: BootGate,
+    /// What is done before a switch that may well fail.
+    pub risk: Risk,
     /// What the gates look at.
     pub health: Health,
     /// Healing.
@@ -228,6 +230,28 @@ impl Default for BootGate {
     }
 }
 
+/// What is done before a switch that may well fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Risk {
+    /// Whether it is foretold how a switch will go.
+    pub enable: bool,
+    /// From this probability of failing on, in percent, the point before the
+    /// switch also captures all state sets, and is pinned. A hundred is never
+    /// reached.
+    #[schemars(range(min = 1, max = 100))]
+    pub threshold: u32,
+}
+
+impl Default for Risk {
+    fn default() -> Self {
+        Self {
+            enable: true,
+            threshold: 50,
+        }
+    }
+}
+
 /// What the gates look at beside units that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -389,6 +413,7 @@ impl Default for Policy {
             pre_switch: PreSwitch::default(),
             gate: Gate::default(),
             boot_gate: BootGate::default(),
+            risk: Risk::default(),
             health: Health::default(),
             heal: Heal::default(),
             remotes: BTreeMap::new(),

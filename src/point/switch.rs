@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PointId;
 use super::document::System;
+use super::risk::Foretold;
 use crate::nix::store_path::StorePath;
 
 /// The version of the record this build reads and writes.
@@ -45,6 +46,9 @@ pub struct Switch {
     /// The transient unit the switch runs in, and its invocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<Invocation>,
+    /// What was foretold of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Foretold>,
     /// What came of it; absent while it is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Outcome>,

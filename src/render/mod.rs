@@ -1,8 +1,11 @@
 //! How values look to a person. Pure: values in, text out.
 
 pub mod diff;
+pub mod event;
+pub mod learn;
 pub mod plan;
 pub mod point;
+pub mod risk;
 pub mod style;
 pub mod switch;
 pub mod table;

@@ -268,6 +268,16 @@ impl Layout {
         self.state.join("running.json")
     }
 
+    /// The history.
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history.db")
+    }
+
+    /// What waits to be put into the history.
+    pub fn history_queue(&self) -> PathBuf {
+        self.state.join("history.queue")
+    }
+
     /// Captured content.
     pub fn vault(&self) -> PathBuf {
         self.state.join("vault")

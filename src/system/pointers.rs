@@ -92,12 +92,17 @@ pub fn observe(
         system.nixos_version = nixos_version;
         system.configuration_revision = configuration_revision;
     }
-    let machine_id = read_word(layout, "/etc/machine-id");
+    let machine_id = machine_id(layout);
     Ok(Observation {
         system,
         host: host(layout),
         machine_id,
     })
+}
+
+/// The machine's own id, which is to stay with it.
+pub fn machine_id(layout: &Layout) -> Option<String> {
+    read_word(layout, "/etc/machine-id")
 }
 
 /// `uname -r`; `None` for another root than `/`.

@@ -24,6 +24,8 @@ pub struct Call {
     pub user: Option<(u32, u32)>,
     /// Let it write to our terminal instead of keeping what it prints.
     pub show: bool,
+    /// Let it complain to our terminal; what it prints is kept.
+    pub show_errors: bool,
     /// Kill it, and all it started, after this long; it prints to nobody then.
     pub limit: Option<Duration>,
 }
@@ -176,6 +178,9 @@ impl Runner for Processes {
         }
         if call.show {
             command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        }
+        if call.show_errors {
+            command.stderr(Stdio::inherit());
         }
         let start = |source| RunError::Start {
             program: call.program.clone(),

@@ -11,7 +11,7 @@ use super::super::failure::Failure;
 use super::super::out::complain;
 use super::super::session::Session;
 use super::points::{RECOVERY_KEPT, short};
-use crate::engine::{boot, gate, history, hook};
+use crate::engine::{boot, chronicle, gate, history, hook};
 use crate::point::PointId;
 use crate::point::switch::{Done, Verdict};
 use crate::render::style::line;
@@ -19,6 +19,12 @@ use crate::system::{switch, units};
 
 fn say(text: &str) {
     complain(format!("cairn: {}", line(text)));
+}
+
+fn tell(notes: &[String]) {
+    for note in notes {
+        say(note);
+    }
 }
 
 /// `hook`
@@ -93,6 +99,7 @@ fn start_watcher(s: &Session, id: PointId) -> Result<(), Failure> {
 
 fn watch(s: &Session, id: PointId) -> Result<Exit, Failure> {
     let switch = gate::watch(&s.engine(), id, &say)?;
+    tell(&chronicle::note_switch(&s.engine(), &switch));
     let result = switch.result.as_ref();
     if let Some(result) = result {
         say(&format!(
@@ -127,6 +134,7 @@ fn switched(s: &Session) -> Result<Exit, Failure> {
 
 fn booted(s: &Session) -> Result<Exit, Failure> {
     let booted = boot::boot(&s.engine(), &say)?;
+    tell(&chronicle::note_boot(&s.engine(), &booted));
     if let Some(created) = &booted.created {
         say(&format!("restore point {} taken", short(created.point.id)));
     }

@@ -7,10 +7,12 @@ mod health;
 mod history;
 mod hook;
 mod keep;
+mod learn;
 mod pick;
 mod points;
 mod policy;
 mod restore;
+mod risk;
 mod shell;
 
 use super::Exit;
@@ -52,6 +54,8 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(args) => health::verify(s, &args),
         Command::Status => health::status(s),
         Command::History(args) => history::history(s, &args),
+        Command::Risk(args) => risk::risk(s, &args),
+        Command::Learn(args) => learn::run(s, args),
         Command::Hook(hook) => hook::run(s, hook),
         Command::Demo(_)
         | Command::Policy(_)

@@ -128,7 +128,7 @@ impl<'s> Shape<'s> {
             }
             ("integer", _) => {
                 let least = schema["minimum"].as_u64().unwrap_or(0);
-                let most = u64::from(u32::MAX);
+                let most = schema["maximum"].as_u64().unwrap_or(u64::from(u32::MAX));
                 if !value.as_u64().is_some_and(|n| n >= least && n <= most) {
                     let message = format!("{value} is not a whole number from {least} to {most}");
                     self.say(pointer, message);
