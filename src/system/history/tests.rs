@@ -174,8 +174,8 @@ fn the_database_and_its_fake_hold_to_the_same() {
 fn samples_become_hourly_then_daily_means_then_go() {
     let db = Database::in_memory().unwrap();
     let begin = now() - TimeDelta::days(800);
-    // Two a day at 00:10 and 00:50, for 800 days.
-    for day in 0..800 {
+    // Two a day at 00:10 and 00:50, for 800 days and today.
+    for day in 0..=800 {
         let samples = [(10, 40.0), (50, 60.0)].map(|(minute, value)| {
             let midnight = (begin + TimeDelta::days(day)).date_naive();
             Item::Sample(Sample {
@@ -191,7 +191,7 @@ fn samples_become_hourly_then_daily_means_then_go() {
     let spans = |span| all.iter().filter(|r| r.span == span).count();
     let [full, hourly, daily] = super::samples::KEEP;
     assert_eq!(spans(0), 2 * usize::try_from(full).unwrap());
-    assert_eq!(spans(3600), usize::try_from(hourly - full).unwrap());
+    assert_eq!(spans(3600), usize::try_from(hourly - full + 1).unwrap());
     assert_eq!(spans(86_400), usize::try_from(daily - hourly).unwrap());
     for reading in all.iter().filter(|r| r.span > 0) {
         assert_eq!(
