@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::boot::Booted;
 use super::{Engine, EngineError};
+use crate::learn::Knowledge;
 use crate::plan::change;
 use crate::point::event::{Event, Item, Kind};
 use crate::point::switch::Verdict;
@@ -106,6 +107,14 @@ pub fn keep(engine: &Engine<'_>, items: &[Item]) -> Vec<String> {
         Kept::Dropped(why) => notes.push(format!("the history lacks this: {why}")),
     }
     notes
+}
+
+/// What was learned so far; nothing where the history cannot be read at once,
+/// for the priors answer as well.
+pub fn knowledge(engine: &Engine<'_>) -> Knowledge {
+    Chronicle::new(engine.layout)
+        .glance(|db| db.knowledge())
+        .unwrap_or_default()
 }
 
 fn indexed(engine: &Engine<'_>) -> Result<(Vec<Item>, Vec<String>), EngineError> {

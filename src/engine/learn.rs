@@ -42,7 +42,8 @@ pub fn export(engine: &Engine<'_>, file: &Path) -> Result<(Exported, Vec<String>
     let mut notes = chronicle::index(engine);
     let ((knowledge, own), more) = with(engine, |db| Ok((db.knowledge()?, origin(engine, db)?)))?;
     notes.extend(more);
-    let (text, left_out) = share::write(&knowledge, &own).map_err(HistoryError::from)?;
+    let (text, left_out) =
+        share::write(&knowledge, &own, engine.clock.now()).map_err(HistoryError::from)?;
     knowledge_file::write(file, &text)?;
     let machines = share::read(&text, engine.clock.now())?.len();
     Ok((Exported { machines, left_out }, notes))

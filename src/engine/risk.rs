@@ -1,19 +1,16 @@
 //! What is foretold of a switch, from what it changes and from what earlier
 //! switches came to.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, chronicle};
 use crate::learn::risk::{self, Assessment, Reason};
-use crate::learn::{Ledger, Origin};
 use crate::nix::store_path::StorePath;
 use crate::plan::change::{self, Change};
 use crate::point::Switch;
 use crate::point::risk::{Features, Foretold};
-use crate::system::history::{Chronicle, History};
 use crate::system::side;
 use crate::system::store::{self, StoreError};
 
@@ -54,10 +51,12 @@ pub fn foretell(
         ..change.features
     };
     let cases = risk::cases(records);
+    // Without a history the answer is only a little less sure.
+    let others = chronicle::knowledge(engine).others;
     Risked {
         from: from.clone(),
         to: to.clone(),
-        assessment: risk::assess(&change.features, &cases, &others(engine), now),
+        assessment: risk::assess(&change.features, &cases, &others, now),
         change,
     }
 }
@@ -83,7 +82,6 @@ pub fn ask(
 
 impl Risked {
     /// As the record of the switch keeps it.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn foretold(&self) -> Foretold {
         let Assessment { score, chance, .. } = self.assessment;
         Foretold {
@@ -123,13 +121,4 @@ fn since_good(records: &[Switch], now: DateTime<Utc>) -> Option<u64> {
     let good = |switch: &&Switch| risk::failed(switch) == Some(false);
     let last = records.iter().rev().find(good)?.result.as_ref()?.at;
     Some(u64::try_from((now - last).num_seconds()).unwrap_or(0))
-}
-
-/// What other machines told, if the history can be read at once: without it
-/// the answer is only a little less sure.
-fn others(engine: &Engine<'_>) -> BTreeMap<Origin, Ledger> {
-    Chronicle::new(engine.layout)
-        .glance(|db| db.knowledge())
-        .map(|knowledge| knowledge.others)
-        .unwrap_or_default()
 }

@@ -57,7 +57,6 @@ impl Sums {
 }
 
 /// Counters are small: nothing is lost.
-#[allow(clippy::cast_precision_loss)]
 pub(super) fn float(n: u64) -> f64 {
     n as f64
 }
@@ -127,8 +126,6 @@ impl Estimate {
         self.quantile(uniform(seed, name))
     }
 }
-
-#[allow(clippy::cast_precision_loss)]
 fn mean(sum: i64, n: u64) -> Option<f64> {
     (n > 0).then(|| sum as f64 / float(n))
 }

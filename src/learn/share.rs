@@ -82,14 +82,22 @@ pub enum ShareError {
 }
 
 /// The file, and how many entries were left out because their names could say
-/// more than they should.
-pub fn write(knowledge: &Knowledge, own: &Origin) -> Result<(String, usize), serde_json::Error> {
+/// more than they should. What a clock that was wrong had counted is left out
+/// too: nobody would believe it.
+///
+/// # Errors
+/// When it has no JSON form.
+pub fn write(
+    knowledge: &Knowledge,
+    own: &Origin,
+    now: DateTime<Utc>,
+) -> Result<(String, usize), serde_json::Error> {
     let mut left_out = 0;
     let mine = std::iter::once((own, &knowledge.own));
     let origins = mine
         .chain(knowledge.others.iter().filter(|(origin, _)| *origin != own))
         .map(|(origin, ledger)| {
-            let (told, out) = tell(origin, ledger);
+            let (told, out) = tell(origin, ledger, now);
             left_out += out;
             told
         })
@@ -105,11 +113,17 @@ pub fn write(knowledge: &Knowledge, own: &Origin) -> Result<(String, usize), ser
     Ok((text, left_out))
 }
 
-fn tell(origin: &Origin, ledger: &Ledger) -> (Told, usize) {
+fn tell(origin: &Origin, ledger: &Ledger, now: DateTime<Utc>) -> (Told, usize) {
+    let mut left_out = 0;
     let heals: Vec<Heal> = ledger
         .heals
         .iter()
-        .filter(|((_, issue, action), _)| is_plain(issue) && is_plain(action))
+        .filter(|((month, ..), _)| is_sane(*month, now))
+        .filter(|((_, issue, action), _)| {
+            let plain = is_plain(issue) && is_plain(action);
+            left_out += usize::from(!plain);
+            plain
+        })
         .map(|((month, issue, action), tally)| Heal {
             month: *month,
             issue: issue.clone(),
@@ -121,18 +135,26 @@ fn tell(origin: &Origin, ledger: &Ledger) -> (Told, usize) {
             gain: tally.gain,
         })
         .collect();
-    let switches = ledger.switches.iter().map(|(month, judged)| Switches {
-        month: *month,
-        judged: judged.judged,
-        failed: judged.failed,
-    });
-    let left_out = ledger.heals.len() - heals.len();
+    let switches = ledger
+        .switches
+        .iter()
+        .filter(|(month, _)| is_sane(**month, now))
+        .map(|(month, judged)| Switches {
+            month: *month,
+            judged: judged.judged,
+            failed: judged.failed,
+        });
     let told = Told {
         origin: origin.clone(),
         heals,
         switches: switches.collect(),
     };
     (told, left_out)
+}
+
+/// Whether something can have been counted in a month.
+fn is_sane(month: Month, now: DateTime<Utc>) -> bool {
+    month >= Month::from_number(FIRST) && month <= Month::of(now).plus(1)
 }
 
 /// Whether a name is that of a kind of issue or action: no dot, no `@`, no
@@ -176,14 +198,13 @@ pub fn read(text: &str, now: DateTime<Utc>) -> Result<BTreeMap<Origin, Ledger>, 
         let message = format!("more than {MAX_ORIGINS} machines");
         return Err(ShareError::Bounds(message));
     }
-    let last = Month::of(now).plus(1);
     let mut origins = BTreeSet::new();
     let mut all = BTreeMap::new();
     for told in file.origins {
         if !origins.insert(told.origin.clone()) {
             return Err(bounds(format!("the machine {} twice", told.origin)));
         }
-        let ledger = believe(&told, last)?;
+        let ledger = believe(&told, now)?;
         all.insert(told.origin, ledger);
     }
     Ok(all)
@@ -193,17 +214,15 @@ fn bounds(message: impl Into<String>) -> ShareError {
     ShareError::Bounds(message.into())
 }
 
-fn believe(told: &Told, last: Month) -> Result<Ledger, ShareError> {
+fn believe(told: &Told, now: DateTime<Utc>) -> Result<Ledger, ShareError> {
     if told.heals.len() + told.switches.len() > MAX_ENTRIES {
         return Err(bounds(format!(
             "more than {MAX_ENTRIES} entries of a machine"
         )));
     }
-    let when = |month: Month| {
-        if month < Month::from_number(FIRST) || month > last {
-            return Err(bounds(format!("something of {month}")));
-        }
-        Ok(month)
+    let when = |month: Month| match is_sane(month, now) {
+        true => Ok(month),
+        false => Err(bounds(format!("something of {month}"))),
     };
     let mut ledger = Ledger::default();
     for heal in &told.heals {
@@ -281,6 +300,8 @@ mod tests {
         put("service-down");
         put("secret-db.service");
         put("host.example.org");
+        let wrong = (Month::from_number(0), "cpu".to_owned(), "renice".to_owned());
+        knowledge.own.heals.insert(wrong, tally);
         let judged = Judged {
             judged: 9,
             failed: 1,
@@ -293,7 +314,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_without_what_is_private() {
         let (knowledge, me) = some();
-        let (text, left_out) = write(&knowledge, &me).unwrap();
+        let (text, left_out) = write(&knowledge, &me, now()).unwrap();
         assert_eq!(left_out, 2);
         assert!(
             !text.contains("secret") && !text.contains("example"),
@@ -309,7 +330,7 @@ mod tests {
     #[test]
     fn hostile_files_are_refused_in_one_line() {
         let (knowledge, me) = some();
-        let (text, _) = write(&knowledge, &me).unwrap();
+        let (text, _) = write(&knowledge, &me, now()).unwrap();
         let good: Value = serde_json::from_str(&text).unwrap();
         let heal = "/origins/0/heals/0";
         let bad = |pointer: &str, value: Value| {

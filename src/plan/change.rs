@@ -113,15 +113,15 @@ fn packages(
     let old: BTreeSet<_> = before.iter().map(|e| &e.path).collect();
     let new: BTreeSet<_> = after.iter().map(|e| &e.path).collect();
     // By path, not by version: a rebuild of the same version is another one.
-    let other = |prefixes: &[&str]| {
-        old.symmetric_difference(&new).any(|path| {
-            let (name, _) = parse_drv_name(path.name());
-            prefixes.iter().any(|prefix| name.starts_with(prefix))
-        })
-    };
-    features.glibc = old
+    let others: Vec<&str> = old
         .symmetric_difference(&new)
-        .any(|path| parse_drv_name(path.name()).0 == "glibc");
+        .map(|path| parse_drv_name(path.name()).0)
+        .collect();
+    let other = |prefixes: &[&str]| {
+        let is = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        others.iter().any(is)
+    };
+    features.glibc = others.contains(&"glibc");
     features.bootloader = other(&BOOT_LOADERS);
     features.gpu = other(&GRAPHICS);
     features.packages = Some(count(&differing));

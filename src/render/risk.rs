@@ -1,7 +1,7 @@
 //! The risk of a switch as text.
 
 use super::Style;
-use super::style::{count, line};
+use super::style::line;
 use crate::learn::risk::Assessment;
 
 /// Reasons beyond these are too light to be worth a line.
@@ -45,25 +45,22 @@ pub fn told(
     for reason in told.reasons.iter().take(REASONS) {
         text.push_str(&format!("{:>+6}  {}\n", reason.points, line(&reason.what)));
     }
-    let failed = |n: String| format!("{n} failed");
-    let mut from = vec![format!(
-        "{} of this machine ({})",
-        count(told.switches, "switch").replace("switchs", "switches"),
-        failed(told.failed.to_string())
-    )];
-    if told.imported.judged > 0 {
-        from.push(format!(
-            "{} of others ({})",
-            told.imported.judged,
-            failed(told.imported.failed.to_string())
-        ));
-    }
+    let others = match told.imported.judged {
+        0 => String::new(),
+        judged => format!(
+            " and {judged} of other machines ({} failed)",
+            told.imported.failed
+        ),
+    };
     text.push_str(&style.dim(format!(
-        "\n10 points double the odds. Learned from {}.\n",
-        from.join(" and ")
+        "\n10 points double the odds. Switches of this machine that were learned from: {} ({} \
+         failed){others}.\n",
+        told.switches, told.failed
     )));
     if told.switches < 20 {
-        text.push_str(&style.dim("With so few, most of this is what is believed beforehand.\n"));
+        text.push_str(
+            &style.dim("So few teach little: most of this is what is believed beforehand.\n"),
+        );
     }
     if !closure_known {
         text.push_str("The store did not say what the closures differ in.\n");

@@ -65,13 +65,11 @@ pub(super) fn values(f: &Features, usual: &[f64]) -> Vec<f64> {
 }
 
 /// How often 1 doubles to reach 1 + n.
-#[allow(clippy::cast_precision_loss)]
 fn doublings(n: u64) -> f64 {
     (n as f64 + 1.0).log2()
 }
 
 /// How short something is of what would be enough: 0 not at all, 1 wholly.
-#[allow(clippy::cast_precision_loss)]
 fn short(free: Option<u64>, enough: u64) -> f64 {
     match free {
         Some(free) if free < enough => 1.0 - free as f64 / enough as f64,

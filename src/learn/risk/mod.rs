@@ -242,7 +242,6 @@ fn row(features: &Features, usual: &[f64]) -> Vec<f64> {
 }
 
 /// Log-odds in points: 10 double the odds.
-#[allow(clippy::cast_possible_truncation)]
 fn points(log_odds: f64) -> i32 {
     (10.0 * log_odds / std::f64::consts::LN_2).round() as i32
 }

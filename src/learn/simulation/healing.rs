@@ -225,8 +225,6 @@ fn live(
     }
     episodes
 }
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn note(
     knowledge: &mut Knowledge,
     now: DateTime<Utc>,

@@ -20,7 +20,6 @@ impl Mean {
     /// Of these values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.into_iter().collect();
-        #[allow(clippy::cast_precision_loss)]
         let n = (values.len() as f64).max(1.0);
         let mean = values.iter().sum::<f64>() / n;
         let spread = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();

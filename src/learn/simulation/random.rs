@@ -23,7 +23,6 @@ impl Random {
     }
 
     /// A number between 0 and 1, never one of them.
-    #[allow(clippy::cast_precision_loss)]
     pub fn uniform(&mut self) -> f64 {
         ((self.next() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }

@@ -117,7 +117,6 @@ fn change(random: &mut Random, since_good: Option<u64>) -> Features {
     let mut count = |scale: f64| -> u32 {
         let n = (random.normal() * 0.8).exp() * scale;
         // Small and positive.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let n = n.round() as u32;
         n
     };
