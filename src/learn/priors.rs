@@ -24,6 +24,9 @@ pub struct Priors {
     pub imported_most: f64,
     /// What a prior weighs, in attempts.
     pub strength: f64,
+    /// Draws are made as if all that is known had been known so many times
+    /// over: less of what is little known, more of what is known to help.
+    pub narrow: f64,
     any: Prior,
     actions: BTreeMap<String, Prior>,
     issues: BTreeMap<String, BTreeMap<String, Prior>>,
@@ -50,6 +53,7 @@ impl Priors {
             imported_weight: 0.25,
             imported_most: 20.0,
             strength: 4.0,
+            narrow: 16.0,
             any: Prior {
                 chance: 0.4,
                 seconds: 30.0,

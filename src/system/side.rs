@@ -92,18 +92,18 @@ fn units(layout: &Layout, toplevel: &StorePath) -> BTreeMap<String, String> {
         units
             .entry(unit.to_owned())
             .or_default()
-            .push_str(&definition(layout, &entry.path()));
+            .push_str(&definition(&entry.path()));
     }
     units
 }
 
-fn definition(layout: &Layout, path: &Path) -> String {
+fn definition(path: &Path) -> String {
     let Ok(target) = fs::read_link(path) else {
         let mut parts: Vec<String> = fs::read_dir(path)
             .into_iter()
             .flatten()
             .flatten()
-            .map(|entry| definition(layout, &entry.path()))
+            .map(|entry| definition(&entry.path()))
             .collect();
         parts.sort();
         return parts.concat();

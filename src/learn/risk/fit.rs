@@ -136,8 +136,8 @@ fn slope(weights: &[f64], rows: &[Row], beliefs: &[Belief]) -> (Vec<f64>, Vec<Ve
         let bend = row.weight * p * (1.0 - p);
         for i in 0..n {
             gradient[i] += off * row.x[i];
-            for j in 0..=i {
-                curvature[i][j] += bend * row.x[i] * row.x[j];
+            for (cell, x) in curvature[i].iter_mut().zip(&row.x[..=i]) {
+                *cell += bend * row.x[i] * x;
             }
         }
     }

@@ -192,7 +192,7 @@ fn live(
             issue,
             rungs: &rungs,
         };
-        let learned: Vec<usize> = order(ladder, knowledge, now, random.next())
+        let learned: Vec<usize> = order(ladder, knowledge, now, random.number())
             .iter()
             .filter_map(|ranked| place(&ranked.action))
             .collect();

@@ -6,15 +6,15 @@
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for each seed and number.
-    pub fn new(seed: u64, number: u64) -> Self {
-        let mut random = Self(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
-        random.next();
+    /// A sequence of its own for each seed and sequence.
+    pub fn new(seed: u64, sequence: u64) -> Self {
+        let mut random = Self(seed ^ sequence.wrapping_mul(0xd134_2543_de82_ef95));
+        random.number();
         random
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Random {
 
     /// A number between 0 and 1, never one of them.
     pub fn uniform(&mut self) -> f64 {
-        ((self.next() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
+        ((self.number() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }
 
     /// Whether something of this probability happens.
@@ -41,7 +41,7 @@ impl Random {
     /// One of so many.
     pub fn below(&mut self, n: usize) -> usize {
         let n64 = u64::try_from(n).unwrap_or(1).max(1);
-        usize::try_from(self.next() % n64).unwrap_or(0)
+        usize::try_from(self.number() % n64).unwrap_or(0)
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn it_is_the_published_sequence() {
         let mut random = Random(1_234_567);
-        let first: Vec<u64> = (0..3).map(|_| random.next()).collect();
+        let first: Vec<u64> = (0..3).map(|_| random.number()).collect();
         assert_eq!(
             first,
             [

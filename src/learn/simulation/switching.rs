@@ -117,8 +117,7 @@ fn change(random: &mut Random, since_good: Option<u64>) -> Features {
     let mut count = |scale: f64| -> u32 {
         let n = (random.normal() * 0.8).exp() * scale;
         // Small and positive.
-        let n = n.round() as u32;
-        n
+        n.round() as u32
     };
     let (units, packages, mib) = match kind {
         k if k < 0.6 => (count(2.0), count(6.0), count(8.0)),

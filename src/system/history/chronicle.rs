@@ -104,15 +104,15 @@ impl<'l> Chronicle<'l> {
 
     /// Puts what waits in the queue into the database.
     fn drain(&self, db: &Database, notes: &mut Vec<String>) -> Result<(), HistoryError> {
-        let (items, files, damaged) = queue::read(self.layout)?;
-        if files.is_empty() {
+        let waiting = queue::read(self.layout)?;
+        if waiting.files.is_empty() {
             return Ok(());
         }
-        db.put(&items)?;
-        for file in files {
-            durable::remove(&file)?;
+        db.put(&waiting.items)?;
+        for file in &waiting.files {
+            durable::remove(file)?;
         }
-        let lost = damaged.into_iter();
+        let lost = waiting.damaged.into_iter();
         notes.extend(lost.map(|why| format!("an entry of the history is lost: {why}")));
         Ok(())
     }

@@ -36,12 +36,27 @@ pub(super) fn push(layout: &Layout, items: &[Item], now: DateTime<Utc>) -> Resul
     durable::write(&dir.join(name), &text)
 }
 
-/// What waits, oldest first, and the files it is in; one line for each that
-/// cannot be read.
-pub(super) fn read(layout: &Layout) -> Result<(Vec<Item>, Vec<PathBuf>, Vec<String>), IoError> {
-    let (mut items, mut damaged) = (Vec::new(), Vec::new());
-    let files = files(layout)?;
-    for path in &files {
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Oldest first.
+    pub(super) items: Vec<Item>,
+    /// The files they are in.
+    pub(super) files: Vec<PathBuf>,
+    /// One line for each file that cannot be read.
+    pub(super) damaged: Vec<String>,
+}
+
+/// What waits.
+///
+/// # Errors
+/// When the queue cannot be listed.
+pub(super) fn read(layout: &Layout) -> Result<Waiting, IoError> {
+    let mut waiting = Waiting {
+        files: files(layout)?,
+        ..Waiting::default()
+    };
+    for path in &waiting.files {
         let read = fs::read(path).at("read", path);
         let parsed = read.and_then(|text| {
             serde_json::from_slice::<Vec<Item>>(&text)
@@ -49,11 +64,11 @@ pub(super) fn read(layout: &Layout) -> Result<(Vec<Item>, Vec<PathBuf>, Vec<Stri
                 .at("read", path)
         });
         match parsed {
-            Ok(more) => items.extend(more),
-            Err(error) => damaged.push(error.to_string()),
+            Ok(more) => waiting.items.extend(more),
+            Err(error) => waiting.damaged.push(error.to_string()),
         }
     }
-    Ok((items, files, damaged))
+    Ok(waiting)
 }
 
 fn files(layout: &Layout) -> Result<Vec<PathBuf>, IoError> {
