@@ -21,6 +21,7 @@ let
       configPaths
       preSwitch
       bootGate
+      risk
       health
       heal
       ;

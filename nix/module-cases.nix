@@ -85,6 +85,7 @@
           required = true;
           timeout = "45s";
         };
+        risk.threshold = 20;
         gate = {
           window = "1min 30s";
           confirmTimeout = "10min";

@@ -8,7 +8,7 @@
 //!        cli → render → { point, plan, health, learn }
 //! ```
 //!
-//! `nix`, `point` and `plan` are pure: no files, processes, clock or
+//! `nix`, `point`, `learn` and `plan` are pure: no files, processes, clock or
 //! randomness. `system` is the only place with effects on the machine, `vault`
 //! the only one that touches stored content. `fault` is beside them all: it does
 //! nothing, but for tests. `ARCHITECTURE.md` has the tour.
@@ -17,6 +17,7 @@ pub mod cli;
 pub mod engine;
 pub mod fault;
 pub mod health;
+pub mod learn;
 pub mod nix;
 pub mod plan;
 pub mod point;

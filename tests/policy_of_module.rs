@@ -115,6 +115,7 @@ fn every_option_arrives() {
         }
     );
     assert_eq!((full.boot_gate.enable, full.boot_gate.attempts), (true, 2));
+    assert_eq!((full.risk.enable, full.risk.threshold), (true, 20));
     let network = &full.health.checks["network"];
     assert_eq!(
         (network.required, network.timeout),

@@ -93,5 +93,27 @@ in
         description = "How many boots of a system may be bad before another takes its place.";
       };
     };
+
+    risk = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        example = false;
+        description = ''
+          Whether it is foretold how a switch will go, from what it changes and from
+          what earlier switches came to. `cairn risk` shows it beforehand.
+        '';
+      };
+      threshold = mkOption {
+        type = types.ints.between 1 100;
+        default = 50;
+        example = 20;
+        description = ''
+          From this probability of failing on, in percent, the point before the
+          switch also captures all of {option}`services.cairn.state`, whose units are
+          stopped meanwhile, and is pinned until `cairn unpin`. 100 is never reached.
+        '';
+      };
+    };
   };
 }

@@ -1,10 +1,12 @@
 //! The arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::point::document::Trigger;
+use crate::point::event;
 use crate::point::policy::Keep;
 use crate::point::{PointId, Selector, Span};
 
@@ -118,8 +120,13 @@ pub enum Command {
     Status,
     /// Check how well the machine is
     Health(Health),
-    /// What switches did, newest first
+    /// What switches did, newest first, and what else happened
     History(History),
+    /// How likely a switch is to fail, and why
+    Risk(Risk),
+    /// What was learned, and what other machines learned
+    #[command(subcommand)]
+    Learn(Learn),
     /// What the NixOS module's hooks and units run
     #[command(subcommand, hide = true)]
     Hook(Hook),
@@ -535,6 +542,48 @@ pub struct History {
     /// Only the newest N
     #[arg(short = 'l', long, value_name = "N")]
     pub last: Option<usize>,
+    /// What to list: switch, point, verdict, rollback, restore, boot, heal, or all; may be repeated
+    #[arg(short, long = "kind", value_name = "KIND", value_parser = kinds, default_value = "switch")]
+    pub kinds: Vec<Kinds>,
+}
+
+/// A kind of event, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// One kind.
+    One(event::Kind),
+    /// All.
+    All,
+}
+
+/// `risk`
+#[derive(Debug, Args)]
+pub struct Risk {
+    /// The system to switch to, or a link to it [default: the profile's]
+    #[arg(value_name = "TOPLEVEL", value_hint = ValueHint::AnyPath)]
+    pub toplevel: Option<PathBuf>,
+    /// A command that builds the system: it prints its path, or makes ./result
+    #[arg(last = true, value_name = "CMD", conflicts_with = "toplevel")]
+    pub command: Vec<OsString>,
+}
+
+/// `learn`
+#[derive(Debug, Subcommand)]
+pub enum Learn {
+    /// What helps against what, and what failed switches share
+    Show,
+    /// Write what was learned to a new file, for other machines
+    Export {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Take what another machine wrote; again and again is no harm
+    Import {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
 }
 
 /// `hook`
@@ -586,6 +635,16 @@ fn profile_name(text: &str) -> Result<String, String> {
         return Err("a profile name has letters, digits and -_.+ only".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn kinds(text: &str) -> Result<Kinds, String> {
+    if text == "all" {
+        return Ok(Kinds::All);
+    }
+    event::Kind::named(text).map(Kinds::One).ok_or_else(|| {
+        let known = event::Kind::ALL.map(event::Kind::as_str).join(", ");
+        format!("a kind is one of {known}, or all")
+    })
 }
 
 fn tag(text: &str) -> Result<String, String> {

@@ -189,6 +189,7 @@ fn record(
         health: BTreeMap::new(),
         boot: switches::boot_id(),
         unit: None,
+        risk: None,
         result: Some(outcome),
     };
     switches::store(engine.layout, &record)?;

@@ -43,6 +43,15 @@ pub enum EngineError {
     /// The retention policy is unusable.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// The history could not be used.
+    #[error(transparent)]
+    History(#[from] crate::system::history::HistoryError),
+    /// A file of knowledge is not believed.
+    #[error("this file is not learned from: {0}")]
+    Share(#[from] crate::learn::share::ShareError),
+    /// There is no switch to judge.
+    #[error("{} runs already: there is no switch to judge", .0.name())]
+    NoChange(StorePath),
     /// A keep rule is unusable.
     #[error("keep-within: {0}")]
     Within(#[from] crate::plan::prune::WithinError),
@@ -339,6 +348,9 @@ impl EngineError {
             e if e.is_stopped() => "the same command again".into(),
             Self::OtherVersion(_) => "cairn restore ID --state SET (both together)".into(),
             Self::NoWay(_) => "cairn diff".into(),
+            Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
+            Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
+            Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),
             Self::Policy(_) => "cairn policy show".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. }

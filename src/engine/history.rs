@@ -55,6 +55,7 @@ pub fn gap(engine: &Engine<'_>, records: &[Switch]) -> Option<Switch> {
         health: BTreeMap::new(),
         boot,
         unit: None,
+        risk: None,
         result: Some(Outcome {
             at: now,
             reached: Reached::Switched,

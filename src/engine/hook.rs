@@ -9,14 +9,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::create::{self, Created, Request};
+use super::create::{self, AskState, Created, Request};
 use super::health::{self, Ask};
+use super::risk::{self, Risked};
 use super::{Engine, EngineError, history};
 use crate::health::Report;
 use crate::nix::store_path::StorePath;
 use crate::plan::gate;
 use crate::point::document::{Incoming, Trigger};
 use crate::point::policy::When;
+use crate::point::risk::Foretold;
 use crate::point::switch::{Action, Switch, VERSION};
 use crate::point::{PointId, Status, Verdict};
 use crate::system::probe::Depth;
@@ -86,7 +88,7 @@ pub fn pre_switch(
     let mut warnings = Vec::new();
     let (watched, prepared) = thread::scope(|scope| {
         let watched = scope.spawn(|| watcher.start(engine, id));
-        let prepared = prepare(engine, &to, action, &running, records.last());
+        let prepared = prepare(engine, &to, action, &running, &records);
         (watched.join(), prepared)
     });
     if let Err(error) = watched.map_err(|_| EngineError::Thread)? {
@@ -98,6 +100,8 @@ pub fn pre_switch(
         shared,
         no_point,
         report,
+        risk,
+        warning,
     } = prepared?;
     let unit_checks = ["units", "restarts"];
     let unknown = |v: &&Verdict| unit_checks.contains(&v.name.as_str()) && v.value.is_none();
@@ -114,6 +118,7 @@ pub fn pre_switch(
             .flat_map(|name| report.subjects_of(name))
             .cloned(),
     );
+    warnings.extend(warning);
     let switch = Switch {
         version: VERSION,
         id,
@@ -127,6 +132,7 @@ pub fn pre_switch(
         health: at_gate(&report),
         boot: switches::boot_id(),
         unit: units::own_switch_unit(),
+        risk,
         result: None,
     };
     switches::store(engine.layout, &switch)?;
@@ -151,6 +157,8 @@ struct Prepared {
     shared: Option<PointId>,
     no_point: Option<String>,
     report: Report,
+    risk: Option<Foretold>,
+    warning: Option<String>,
 }
 
 /// The point, or the one to share, or why there is none; and what the health
@@ -160,7 +168,7 @@ fn prepare(
     to: &StorePath,
     action: Action,
     running: &StorePath,
-    last: Option<&Switch>,
+    records: &[Switch],
 ) -> Result<Prepared, EngineError> {
     let incoming = Some(Incoming {
         toplevel: to.clone(),
@@ -169,6 +177,7 @@ fn prepare(
         specialisation: None,
     });
     let look = || health::look(engine, &Ask::of(Depth::Hook));
+    let last = records.last();
     if let Some(last) =
         last.filter(|last| gate::continues(last, to, action, Some(running), engine.clock.now()))
     {
@@ -178,8 +187,17 @@ fn prepare(
             shared: last.point,
             no_point: None,
             report: look(),
+            risk: last.risk.clone(),
+            warning: None,
         });
     }
+    let risked = engine
+        .policy
+        .risk
+        .enable
+        .then(|| risk::foretell(engine, running, to, records, risk::HASTE));
+    let foretold = risked.as_ref().map(Risked::foretold);
+    let high = risked.filter(|risked| risked.is_high(engine));
     let observe = || {
         pointers::observe(engine.layout, engine.profile, incoming.clone())
             .map(|o| o.system)
@@ -192,6 +210,8 @@ fn prepare(
             shared: None,
             no_point: Some("the policy has none taken before a switch".to_owned()),
             report: look(),
+            risk: foretold,
+            warning: high.as_ref().map(Risked::line),
         });
     }
     let reasons: Vec<&String> = engine
@@ -208,6 +228,18 @@ fn prepare(
     request.trigger = Trigger::PreSwitch;
     request.incoming = incoming.clone();
     request.health = Depth::Hook;
+    let mut warning = None;
+    if let Some(risked) = high {
+        let line = risked.line();
+        request.state = AskState::Named(engine.policy.state.keys().cloned().collect());
+        request.pinned = true;
+        request.description = Some(line.clone());
+        let state = match engine.policy.state.is_empty() {
+            true => "",
+            false => ", and holds all state",
+        };
+        warning = Some(format!("{line}; the point before it is pinned{state}"));
+    }
     match create::create(engine, &request) {
         Ok(created) => Ok(Prepared {
             before: created.point.system.clone(),
@@ -215,6 +247,8 @@ fn prepare(
             created: Some(created),
             shared: None,
             no_point: None,
+            risk: foretold,
+            warning,
         }),
         Err(error) => Ok(Prepared {
             before: observe()?,
@@ -222,6 +256,8 @@ fn prepare(
             shared: None,
             no_point: Some(error.to_string()),
             report: look(),
+            risk: foretold,
+            warning: None,
         }),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::progress::Task;
-use super::{Engine, EngineError, create};
+use super::{Engine, EngineError, chronicle, create};
 use crate::plan::prune::{self as planner, Item, Policy, Protection, PrunePlan};
 use crate::point::document::Trigger;
 use crate::point::policy::{Keep, When};
@@ -227,6 +227,11 @@ pub fn prune(engine: &Engine<'_>, keep: &Rules) -> Result<(PrunePlan, Pruned), E
         troubles: cleaned.troubles,
         ..Pruned::default()
     };
+    // What is removed stays in the history. That it could not be told is no
+    // reason to keep it.
+    if plan.removed().next().is_some() {
+        pruned.troubles.extend(chronicle::index(engine));
+    }
     let mut snapshots = Vec::new();
     for (point, _) in &catalogue.points {
         if plan.removed().any(|key| key == point.id.to_string()) {

@@ -32,6 +32,7 @@ pub mod nar;
 pub mod nixbase32;
 pub mod nixhash;
 pub mod path_info;
+pub mod side;
 pub mod store_path;
 pub mod toplevel;
 pub mod version;

@@ -39,6 +39,7 @@ fn from_1_to_2(action: Action) -> Switch {
         ailing: Vec::new(),
         boot: "b".into(),
         unit: None,
+        risk: None,
         result: None,
     }
 }

@@ -6,6 +6,7 @@
 //! out.
 
 pub mod capture;
+pub mod change;
 pub mod comparison;
 pub mod gate;
 pub mod merge;

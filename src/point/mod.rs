@@ -2,6 +2,7 @@
 //! name one. Pure: text and values in, values out.
 
 pub mod document;
+pub mod event;
 pub mod health;
 pub mod humane;
 pub mod id;
@@ -9,6 +10,7 @@ pub mod marks;
 pub(crate) mod near;
 pub mod path;
 pub mod policy;
+pub mod risk;
 pub mod selector;
 pub mod span;
 pub mod switch;

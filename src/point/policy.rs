@@ -64,6 +64,8 @@ pub struct Policy {
     pub gate: Gate,
     /// The verdict after a boot.
     pub boot_gate: BootGate,
+    /// What is done before a switch that may well fail.
+    pub risk: Risk,
     /// What is looked at to tell whether the machine is well.
     pub health: Health,
     /// Healing.
@@ -288,6 +290,28 @@ impl Default for BootGate {
     }
 }
 
+/// What is done before a switch that may well fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Risk {
+    /// Whether it is foretold how a switch will go.
+    pub enable: bool,
+    /// From this probability of failing on, in percent, the point before the
+    /// switch also captures all state sets, and is pinned. A hundred is never
+    /// reached.
+    #[schemars(range(min = 1, max = 100))]
+    pub threshold: u32,
+}
+
+impl Default for Risk {
+    fn default() -> Self {
+        Self {
+            enable: true,
+            threshold: 50,
+        }
+    }
+}
+
 /// Healing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -416,6 +440,7 @@ impl Default for Policy {
             pre_switch: PreSwitch::default(),
             gate: Gate::default(),
             boot_gate: BootGate::default(),
+            risk: Risk::default(),
             health: Health::default(),
             heal: Heal::default(),
             remotes: BTreeMap::new(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::PointId;
 use super::document::System;
 use super::health::Status;
+use super::risk::Foretold;
 use crate::nix::store_path::StorePath;
 
 /// The version of the record this build reads and writes.
@@ -52,6 +53,9 @@ pub struct Switch {
     /// The transient unit the switch runs in, and its invocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<Invocation>,
+    /// What was foretold of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Foretold>,
     /// What came of it; absent while it is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Outcome>,

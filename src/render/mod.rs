@@ -1,10 +1,13 @@
 //! How values look to a person. Pure: values in, text out.
 
 pub mod diff;
+pub mod event;
 pub mod health;
+pub mod learn;
 pub mod merge;
 pub mod plan;
 pub mod point;
+pub mod risk;
 pub mod style;
 pub mod switch;
 pub mod table;

@@ -283,6 +283,16 @@ impl Layout {
         self.state.join("damaged")
     }
 
+    /// The history.
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history.db")
+    }
+
+    /// What waits to be put into the history.
+    pub fn history_queue(&self) -> PathBuf {
+        self.state.join("history.queue")
+    }
+
     /// Captured content.
     pub fn vault(&self) -> PathBuf {
         self.state.join("vault")

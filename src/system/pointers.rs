@@ -116,7 +116,7 @@ fn specialisation_in(
     Some(Specialisation { name, parent })
 }
 
-/// `/etc/machine-id`.
+/// The machine's own id, which is to stay with it.
 pub fn machine_id(layout: &Layout) -> Option<String> {
     read_word(layout, "/etc/machine-id")
 }

@@ -122,6 +122,21 @@ pub fn closure(
     }
 }
 
+/// As [`closure`], without asking Nix, which takes its time: `None` where the
+/// database may not be opened, or the path is not valid.
+///
+/// # Errors
+/// When the database can be opened but not read.
+pub fn closure_of_database(
+    layout: &Layout,
+    path: &StorePath,
+) -> Result<Option<Vec<ClosureEntry>>, StoreError> {
+    match open(&layout.nix_db()) {
+        Ok(db) => closure_in(&db, path).map_err(|e| database(layout, e)),
+        Err(_) => Ok(None),
+    }
+}
+
 const CLOSURE: &str = "
     with recursive closure(id) as (
         select ?1

@@ -12,7 +12,7 @@ use super::super::out::complain;
 use super::super::session::Session;
 use super::points::{RECOVERY_KEPT, short};
 use crate::engine::hook::Watcher;
-use crate::engine::{boot, gate, history, hook};
+use crate::engine::{boot, chronicle, gate, history, hook};
 use crate::point::PointId;
 use crate::point::switch::{Done, Verdict};
 use crate::render::style::line;
@@ -20,6 +20,12 @@ use crate::system::switch;
 
 fn say(text: &str) {
     complain(format!("cairn: {}", line(text)));
+}
+
+fn tell(notes: &[String]) {
+    for note in notes {
+        say(note);
+    }
 }
 
 /// `hook`
@@ -87,6 +93,7 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
 
 fn watch(s: &Session, id: PointId) -> Result<Exit, Failure> {
     let switch = gate::watch(&s.engine(), id, &say)?;
+    tell(&chronicle::note_switch(&s.engine(), &switch));
     let result = switch.result.as_ref();
     if let Some(result) = result {
         say(&format!(
@@ -121,6 +128,7 @@ fn switched(s: &Session) -> Result<Exit, Failure> {
 
 fn booted(s: &Session) -> Result<Exit, Failure> {
     let booted = boot::boot(&s.engine(), &say)?;
+    tell(&chronicle::note_boot(&s.engine(), &booted));
     if let Some(created) = &booted.created {
         say(&format!("restore point {} taken", short(created.point.id)));
     }

@@ -9,11 +9,13 @@ mod health;
 mod history;
 mod hook;
 mod keep;
+mod learn;
 pub(super) mod merge;
 mod pick;
 mod points;
 mod policy;
 mod restore;
+mod risk;
 mod shell;
 mod takeout;
 mod wellness;
@@ -60,6 +62,8 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status => health::status(s),
         Command::Health(args) => wellness::health(s, &args),
         Command::History(args) => history::history(s, &args),
+        Command::Risk(args) => risk::risk(s, &args),
+        Command::Learn(args) => learn::run(s, args),
         Command::Hook(hook) => hook::run(s, hook),
         Command::Demo(_)
         | Command::Policy(_)
