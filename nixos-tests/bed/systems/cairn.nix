@@ -3,7 +3,8 @@
 # path of the package `name`.
 let
   rendered = ../rendered;
-  lines = text: builtins.filter (line: builtins.isString line && line != "") (builtins.split "\n" text);
+  lines =
+    text: builtins.filter (line: builtins.isString line && line != "") (builtins.split "\n" text);
 
   substitute =
     policy: text:
@@ -19,9 +20,7 @@ let
           "/usr";
       part = piece: if builtins.isList piece then value (builtins.head piece) else piece;
     in
-    builtins.concatStringsSep "" (
-      map part (builtins.split "@([a-zA-Z][a-zA-Z0-9.+_-]*)@" text)
-    );
+    builtins.concatStringsSep "" (map part (builtins.split "@([a-zA-Z][a-zA-Z0-9.+_-]*)@" text));
 
   merge =
     a: b:
