@@ -171,7 +171,9 @@ fn a_switch_is_foretold_and_learned_from() {
         let record = m.switch(System::Three, true);
         let foretold = &record["risk"];
         assert!(foretold["chance"].is_u64(), "{record}");
-        assert_eq!(foretold["features"]["packages"], 4);
+        // A switch does not wait for a store that is slow to answer.
+        let packages = &foretold["features"]["packages"];
+        assert!(packages.is_null() || packages == 4, "{record}");
     }
     let after = m.json(&["risk", path])["risk"].clone();
     assert_eq!(
