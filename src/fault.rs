@@ -67,6 +67,7 @@ pub const CONVERGE: &[&str] = &[
     "restore.swept",
     "restore.folder",
     "restore.content",
+    "restore.content-flushed",
     "restore.staged",
     "restore.parent",
     "restore.file",

@@ -26,6 +26,7 @@ use crate::plan::tree_diff::Action;
 use crate::point::path::printable;
 use crate::point::{BytePath, PointId};
 use crate::system::beneath::{Attributes, Beneath, Put, dress_fd, kind};
+use crate::system::flush::Unflushed;
 use crate::system::sparse::Sparse;
 use crate::system::{At, tree};
 use crate::vault::{Entry, EntryKind, Vault};
@@ -101,6 +102,7 @@ fn stage_all<'a>(
         plans.iter().try_for_each(|plan| sweep(top, plan))
     })?;
     let mut all: Vec<Staged<'a>> = Vec::new();
+    let mut unflushed = Unflushed::default();
     for plan in plans.iter().filter(|p| !p.changes.is_empty()) {
         let base = relative(&plan.base);
         step("restore.folder", || Ok(top.create_dirs(base, made)?))?;
@@ -118,10 +120,17 @@ fn stage_all<'a>(
             files: BTreeMap::new(),
         };
         staged.refuse_mounts()?;
-        staged.stage(engine)?;
+        staged.stage(engine, &mut unflushed)?;
         all.push(staged);
     }
+    step("restore.content-flushed", || flush(top, unflushed))?;
     Ok(all)
+}
+
+/// Has all of it reach the disk.
+pub(super) fn flush(base: &Beneath, unflushed: Unflushed) -> Result<(), EngineError> {
+    let flushed = unflushed.flush().map_err(io::Error::from);
+    Ok(flushed.at("flush what is new below", base.path())?)
 }
 
 fn going(plan: &RootPlan) -> BTreeSet<&Path> {
@@ -222,8 +231,8 @@ impl Staged<'_> {
     }
 
     /// Writes every new file beside the nearest folder that stays, with its
-    /// attributes, flushes it and reads it back. Names of one file are linked.
-    fn stage(&mut self, engine: &Engine<'_>) -> Result<(), EngineError> {
+    /// attributes, and reads it back. Names of one file are linked.
+    fn stage(&mut self, engine: &Engine<'_>, unflushed: &mut Unflushed) -> Result<(), EngineError> {
         let plan = self.plan;
         let mut written: BTreeMap<&Path, PathBuf> = BTreeMap::new();
         for action in &plan.actions.steps {
@@ -248,8 +257,8 @@ impl Staged<'_> {
             let first = plan.first_name(&node.path);
             let other = first.and_then(|first| written.get(first));
             step("restore.content", || match other {
-                Some(other) => self.link(other, &place, entry),
-                None => self.write_new(&place, entry),
+                Some(other) => self.link(other, &place, entry, unflushed),
+                None => self.write_new(&place, entry, unflushed),
             })?;
             written.insert(first.unwrap_or(&node.path), place.clone());
             self.files.insert(node.path.clone(), place);
@@ -257,15 +266,28 @@ impl Staged<'_> {
         Ok(())
     }
 
-    fn link(&self, other: &Path, place: &Path, entry: &Entry) -> Result<(), EngineError> {
+    fn link(
+        &self,
+        other: &Path,
+        place: &Path,
+        entry: &Entry,
+        unflushed: &mut Unflushed,
+    ) -> Result<(), EngineError> {
         match self.base.link(other, place) {
             // Names on two file systems are two files.
-            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.write_new(place, entry),
+            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+                self.write_new(place, entry, unflushed)
+            }
             other => Ok(other?),
         }
     }
 
-    fn write_new(&self, place: &Path, entry: &Entry) -> Result<(), EngineError> {
+    fn write_new(
+        &self,
+        place: &Path,
+        entry: &Entry,
+        unflushed: &mut Unflushed,
+    ) -> Result<(), EngineError> {
         let at = self.base.path().join(place);
         let file = self.base.create(place)?;
         let vault = self.vault.ok_or(EngineError::NoStateVault)?;
@@ -273,7 +295,10 @@ impl Staged<'_> {
         vault.read(entry, &mut sparse)?;
         let given = sparse.finish().at("write", &at)?;
         dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
-        file.sync_all().at("flush", &at)?;
+        unflushed
+            .add(file)
+            .map_err(io::Error::from)
+            .at("look at", &at)?;
         let (_, found) = tree::digest_of(&mut self.base.read(place)?).at("read back", &at)?;
         if found == given {
             return Ok(());
@@ -321,8 +346,15 @@ impl Staged<'_> {
         }
         // A folder that went is not there to be flushed; something else may be.
         step("restore.flushed", || {
-            let mut folders = touched.into_iter().filter(|dir| self.is_folder(dir));
-            folders.try_for_each(|dir| Ok(self.base.sync(dir)?))
+            let mut unflushed = Unflushed::default();
+            for dir in touched.into_iter().filter(|dir| self.is_folder(dir)) {
+                let folder = self.base.folder(dir)?;
+                unflushed
+                    .add(folder)
+                    .map_err(io::Error::from)
+                    .at("look at", self.base.path().join(dir))?;
+            }
+            flush(&self.base, unflushed)
         })?;
         Ok(self.plan.changes.len())
     }

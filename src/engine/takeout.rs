@@ -15,6 +15,7 @@ use super::{Engine, EngineError, Stores, config, put, state};
 use crate::point::document::{ConfigRoot, RootKind};
 use crate::point::{BytePath, Point};
 use crate::system::beneath::{Attributes, Beneath};
+use crate::system::flush::Unflushed;
 use crate::system::journal::Scope;
 use crate::system::lock::Mode;
 use crate::system::scratch::Scratch;
@@ -94,6 +95,7 @@ pub fn take_out(
         base: Beneath::open(scratch.path())?,
         links: BTreeMap::new(),
         lost: Vec::new(),
+        unflushed: Unflushed::default(),
     };
     writer.write_all(&chosen)?;
     if let Some(wanted) = &there {
@@ -224,6 +226,7 @@ struct Writer {
     /// Where the first name of a file with several is.
     links: BTreeMap<(u64, u64), (PathBuf, EntryKind)>,
     lost: Vec<Lost>,
+    unflushed: Unflushed,
 }
 
 impl Writer {
@@ -241,15 +244,21 @@ impl Writer {
         for Chosen { entry, .. } in chosen.iter().rev() {
             if entry.kind == EntryKind::Dir {
                 let path = relative(entry);
-                self.base.sync(&path)?;
+                self.flush_later(&path)?;
                 let lost = self.base.dress_kindly(&path, &put::attributes(entry))?;
                 self.note(entry, lost);
             }
         }
         for dir in above.iter().rev() {
-            self.base.sync(dir)?;
+            self.flush_later(dir)?;
         }
-        Ok(())
+        put::flush(&self.base, std::mem::take(&mut self.unflushed))
+    }
+
+    fn flush_later(&mut self, dir: &Path) -> Result<(), EngineError> {
+        let added = self.unflushed.add(self.base.folder(dir)?);
+        let place = self.base.path().join(dir);
+        Ok(added.map_err(std::io::Error::from).at("look at", place)?)
     }
 
     fn note(&mut self, entry: &Entry, lost: Vec<&'static str>) {
@@ -287,7 +296,10 @@ impl Writer {
                 let place = self.base.path().join(path);
                 sparse.finish().at("write", &place)?;
                 let lost = self.base.dress_kindly(path, &wanted)?;
-                file.sync_all().at("flush", &place)?;
+                self.unflushed
+                    .add(file)
+                    .map_err(std::io::Error::from)
+                    .at("look at", &place)?;
                 lost
             }
             EntryKind::Symlink { target } => {

@@ -483,9 +483,18 @@ impl Beneath {
     /// # Errors
     /// When it cannot be opened or flushed.
     pub fn sync(&self, relative: &Path) -> Result<(), IoError> {
-        self.open_at(relative, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())
-            .and_then(|dir| Ok(rustix::fs::fsync(&dir)?))
+        rustix::fs::fsync(self.folder(relative)?)
+            .map_err(io::Error::from)
             .at("flush", self.path.join(relative))
+    }
+
+    /// Opens a folder, to have it flushed.
+    ///
+    /// # Errors
+    /// When it is none, or is not there.
+    pub fn folder(&self, relative: &Path) -> Result<OwnedFd, IoError> {
+        self.open_at(relative, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())
+            .at("open the folder", self.path.join(relative))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod durable;
 pub mod enter;
 pub mod error;
+pub mod flush;
 pub mod follow;
 pub mod generations;
 pub mod git;
