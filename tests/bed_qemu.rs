@@ -30,16 +30,6 @@ fn of(entries: &[(&str, &str)]) -> Vec<(String, String)> {
     entries.iter().map(owned).collect()
 }
 
-/// Waits until the gate of this boot has spoken and boot assessment has acted.
-fn assessed(machine: &mut Machine) {
-    let blessed = "systemctl is-active --quiet systemd-bless-boot.service";
-    machine.wait_for(&format!(
-        "{blessed} || systemctl is-failed --quiet cairn-boot.service"
-    ));
-    let told = machine.sh("journalctl --no-pager -b -u cairn-boot.service");
-    assert_eq!(machine.sh(blessed).code, 0, "{}", told.text());
-}
-
 #[test]
 #[ignore = "./test --boot"]
 fn the_boot_loader_falls_back_and_the_profile_follows() {
@@ -48,8 +38,10 @@ fn the_boot_loader_falls_back_and_the_profile_follows() {
     };
 
     // The first boot is counted, well, and blessed for it.
-    assessed(&mut machine);
-    machine.sh("systemctl is-active boot-complete.target").ok();
+    machine.settled();
+    machine
+        .sh("systemctl is-active boot-complete.target systemd-bless-boot.service")
+        .ok();
     assert_eq!(machine.pointers(), Pointers::all("good"));
     assert_eq!(entries(&mut machine), of(&[("good", "")]));
     let known_good = machine.leads("/nix/var/nix/gcroots/cairn/known-good/*");
@@ -73,7 +65,7 @@ fn the_boot_loader_falls_back_and_the_profile_follows() {
     // It was tried as often as it may be, and the boot loader went back.
     assert_eq!((machine.starts(), panics(&machine)), (4, 2));
     assert_eq!(machine.leads("/run/booted-system"), "good");
-    settled(&mut machine);
+    machine.settled();
 
     // cairn saw it, says so, and had the profile and the loader follow.
     let fallen = newest(&mut machine);
@@ -91,23 +83,14 @@ fn the_boot_loader_falls_back_and_the_profile_follows() {
         .sh("file=$(grep -l 'Generation 1 ' /boot/loader/entries/*); \
              grep -qx \"preferred ${file##*/}\" /boot/loader/loader.conf")
         .ok();
-    assert_eq!(machine.sh("systemctl --failed --no-legend").ok(), "");
 
     // From here on boots are as they were.
     machine.reboot();
     assert_eq!((machine.starts(), panics(&machine)), (5, 2));
-    settled(&mut machine);
+    machine.settled();
     assert_eq!(machine.pointers(), Pointers::all("good"));
     assert_eq!(entries(&mut machine), given_up);
     assert_eq!(newest(&mut machine), fallen);
-    assert_eq!(machine.sh("systemctl --failed --no-legend").ok(), "");
-}
-
-/// Waits until the gate of this boot has spoken.
-fn settled(machine: &mut Machine) {
-    // Before it was started it is as inactive as after.
-    let at = "systemctl show --value -p ExecMainExitTimestampMonotonic cairn-boot.service";
-    machine.wait_for(&format!("test $({at}) -gt 0"));
 }
 
 /// The newest of what happened.

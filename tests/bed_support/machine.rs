@@ -18,11 +18,11 @@ use super::bed::{Bed, Out, Pointers};
 use super::{groups, trees};
 
 /// How long a boot may take on a machine that has much to do.
-const BOOT: Duration = Duration::from_secs(600);
+const BOOT: Duration = Duration::from_secs(1200);
 /// How often it may reset itself before a system is up.
 const RESETS: usize = 8;
 /// How long anything else may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// A machine. Its reset button is a new emulator with the same disks and the
 /// same memory of its firmware.
@@ -76,12 +76,8 @@ impl Machine {
     /// Runs a script in the machine.
     #[track_caller]
     pub fn sh(&mut self, script: &str) -> Out {
-        self.calls += 1;
-        let head = format!("{} ", self.calls);
-        let line = format!("{head}{}\n", BASE64.encode(script));
-        let console = &mut self.power.as_mut().unwrap().console;
-        console.get_mut().write_all(line.as_bytes()).unwrap();
-        let answer = self.read(Instant::now() + PATIENCE, |line| line.starts_with(&head));
+        let head = self.send(script);
+        let answer = self.read(PATIENCE, |line| line.starts_with(&head));
         let answer = answer.unwrap_or_else(|| panic!("the machine ended:\n{}", self.tail()));
         let mut words = answer[head.len()..].split(' ');
         let code = words.next().unwrap().parse().unwrap();
@@ -96,24 +92,37 @@ impl Machine {
         }
     }
 
+    /// Has a script run, and gives how the answer will begin.
+    fn send(&mut self, script: &str) -> String {
+        self.calls += 1;
+        let head = format!("{} ", self.calls);
+        let line = format!("{head}{}\n", BASE64.encode(script));
+        let console = &mut self.power.as_mut().unwrap().console;
+        console.get_mut().write_all(line.as_bytes()).unwrap();
+        head
+    }
+
     /// Runs `cairn`.
     #[track_caller]
     pub fn cairn(&mut self, args: &str) -> Out {
         self.sh(&format!("cairn {args}"))
     }
 
-    /// Waits until a script succeeds.
+    /// Waits until a script succeeds. The machine itself asks again and again,
+    /// and not too often: each process costs it much.
     #[track_caller]
     pub fn wait_for(&mut self, script: &str) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let out = self.sh(script);
-            if out.code == 0 {
-                return;
-            }
-            assert!(Instant::now() < end, "not in time: {script}\n{out:?}");
-            sleep(Duration::from_millis(300));
-        }
+        self.sh(&format!("until {{ {script}; }}; do sleep 1; done"))
+            .ok();
+    }
+
+    /// Waits until all that a boot starts has started or failed; a unit that
+    /// failed is an error.
+    #[track_caller]
+    pub fn settled(&mut self) {
+        let state = self.sh("systemctl is-system-running --wait; systemctl --failed --no-legend");
+        let told = self.sh("journalctl --no-pager -b -u cairn-boot.service");
+        assert_eq!(state.out, "running\n", "{}", told.text());
     }
 
     /// The name of the generation a link leads to.
@@ -142,7 +151,10 @@ impl Machine {
 
     /// Reboots in good order, and waits until a system is up again.
     pub fn reboot(&mut self) {
-        self.sh("systemctl --no-block reboot").ok();
+        // Who would answer may be gone before the answer is.
+        self.send("systemctl --no-block reboot");
+        let end = self.read(PATIENCE, |_| false);
+        assert_eq!(end, None);
         self.booted();
     }
 
@@ -164,7 +176,7 @@ impl Machine {
             if self.power.is_none() {
                 self.start();
             }
-            let up = self.read(Instant::now() + BOOT, |line| line == "ready");
+            let up = self.read(BOOT, |line| line == "ready");
             if up.is_some() {
                 return;
             }
@@ -199,7 +211,8 @@ impl Machine {
     /// The first line that fits; those before it are of no interest. `None`
     /// when the machine went off instead.
     #[track_caller]
-    fn read(&mut self, end: Instant, fits: impl Fn(&str) -> bool) -> Option<String> {
+    fn read(&mut self, patience: Duration, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let end = Instant::now() + patience;
         let mut line = Vec::new();
         loop {
             let Power { qemu, console } = self.power.as_mut().unwrap();
