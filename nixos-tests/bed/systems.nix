@@ -38,7 +38,8 @@ let
         parts = cairn.over "boot-gate" (window // { bootGate.attempts = attempts; });
         common = {
           loader = (import ./systems/loader.nix).counted attempts;
-          kernelParams = "quiet panic=1 console=ttyS0 mitigations=off no_timer_check audit=0 lsm=capability";
+          # No time-out depends on how much an emulator gets done.
+          kernelParams = "quiet panic=-1 console=ttyS0 systemd.default_timeout_start_sec=900 nokaslr mitigations=off no_timer_check rcupdate.rcu_expedited=1 audit=0 lsm=capability";
         };
       };
     in
