@@ -49,11 +49,12 @@ let
 in
 {
   config = lib.mkIf (cfg.enable && (preSwitch.enable || gate.enable)) {
-    # Installers and image builders run the checks where nothing runs yet.
+    # Installers and image builders run the checks where nothing runs yet; what
+    # they activate has a current system, but no systemd that runs it.
     system.preSwitchChecks.cairn = ''
       case "''${2-}" in
       switch | test | boot)
-        if [ -e /run/current-system ]; then
+        if [ -e /run/current-system ] && [ -d /run/systemd/system ]; then
           PATH=${path} ${timeout} --kill-after=5 ${toString parts.hookSeconds} \
             ${lib.getExe cfg.package} --policy ${policy} hook pre-switch "$1" "$2" ||
             ${lib.replaceStrings [ "\n" ] [ "\n      " ] otherwise}

@@ -38,10 +38,13 @@ pub struct Booted {
 /// # Errors
 /// When records or points cannot be read or written.
 pub fn boot(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Booted, EngineError> {
-    let mut booted = Booted {
-        ended: end_open(engine)?,
-        ..Booted::default()
-    };
+    let mut booted = Booted::default();
+    // What went wrong in keeping books must not keep a system that is well from
+    // being judged so: the boot loader would give it up.
+    match end_open(engine) {
+        Ok(ended) => booted.ended = ended,
+        Err(error) => say(&error.to_string()),
+    }
     for switch in &booted.ended {
         say(&format!(
             "the machine went down while {} to {} was watched",
@@ -51,11 +54,15 @@ pub fn boot(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Booted, EngineErr
     }
     if journal::unfinished(engine.layout)?.is_some_and(|entry| entry.verb == gate::VERB) {
         say("going on with a rollback that was cut off");
-        undo::end(engine, Way::Resume)?;
+        if let Err(error) = undo::end(engine, Way::Resume) {
+            say(&error.to_string());
+        }
     }
     booted.fell_back = fall_back(engine, say)?;
-    if let Some(running) = pointers::current(engine.layout) {
-        switches::know(engine.layout, &running)?;
+    if let Some(running) = pointers::current(engine.layout)
+        && let Err(error) = switches::know(engine.layout, &running)
+    {
+        say(&error.to_string());
     }
     let mut at_boot = engine
         .policy
@@ -67,7 +74,10 @@ pub fn boot(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Booted, EngineErr
         let reason = at_boot.find_map(|p| p.reason.clone());
         let mut request = Request::manual(reason.unwrap_or_else(|| "at boot".to_owned()));
         request.trigger = Trigger::Boot;
-        booted.created = Some(create::create(engine, &request)?);
+        match create::create(engine, &request) {
+            Ok(created) => booted.created = Some(created),
+            Err(error) => say(&format!("no restore point was taken: {error}")),
+        }
     }
     if engine.policy.boot_gate.enable {
         judge(engine, &mut booted, say)?;

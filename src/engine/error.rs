@@ -309,6 +309,15 @@ impl EngineError {
         }
     }
 
+    /// Whether nothing was begun because somebody else is at work, or did not
+    /// end what they had begun.
+    pub fn is_kept_out(&self) -> bool {
+        matches!(
+            self,
+            Self::Lock(LockError::Held { .. }) | Self::Unfinished(_)
+        )
+    }
+
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
         let full = |kind| {

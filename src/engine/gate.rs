@@ -343,8 +343,9 @@ fn go_back(engine: &Engine<'_>, record: &Switch, scope: &Scope) -> Result<Back, 
             switch_code: restored.switch_code,
             warnings,
         }),
-        // A full disk is no reason to stay in a broken system.
-        Err(error) if error.is_no_space() => Ok(Back {
+        // Neither a full disk nor a long capture is a reason to stay in a broken
+        // system; no file is touched.
+        Err(error) if error.is_no_space() || error.is_kept_out() => Ok(Back {
             undo: None,
             switch_code: restore::execute_bare(engine, &restore::plan_goal(engine, goal, scope)?)?,
             warnings,

@@ -125,7 +125,7 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
         let mut ours = points.iter().rev().filter(|(p, _)| !p.is_foreign(machine));
         ours.find(|p| keep(p)).map(|(p, _)| p)
     };
-    let with_config = newest(&|(p, _)| p.config.is_some());
+    let with_config = newest(&|(p, _)| p.config.is_some() && p.trigger.is_meant());
     let mut faults: Vec<String> = profile.fault.iter().cloned().collect();
     faults.extend(
         profile
