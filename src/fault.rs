@@ -144,6 +144,7 @@ pub fn point(name: &'static str) {
 
 /// How long work goes on before it is told of, if a test says so
 /// (`CAIRN_TELL_AFTER`, milliseconds, debug builds only).
+#[allow(clippy::disallowed_methods)]
 pub fn tells_after() -> Option<std::time::Duration> {
     #[cfg(debug_assertions)]
     let millis = std::env::var("CAIRN_TELL_AFTER").ok()?.parse().ok();

@@ -149,7 +149,7 @@ impl<'e> Quiet<'e> {
 
     /// Units that a restore keeps stopped anyway win nothing by a snapshot.
     fn wants_snapshot(&self, set: &Source) -> bool {
-        set.snapshot != Wanted::Never && !(self.hold && !set.units.is_empty())
+        set.snapshot != Wanted::Never && (!self.hold || set.units.is_empty())
     }
 
     /// What comes of it when there is no snapshot: another way, or none.
