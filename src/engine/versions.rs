@@ -195,7 +195,7 @@ fn said_by_files(
         for change in &root.changes {
             let is_marker = |name: &&str| change.path.ends_with(name);
             let depth = change.path.components().count();
-            if !(2..=3).contains(&depth) || !MARKERS.iter().any(|name| is_marker(name)) {
+            if !(2..=3).contains(&depth) || !MARKERS.iter().any(is_marker) {
                 continue;
             }
             let path = root.base.join(&change.path);
