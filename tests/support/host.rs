@@ -80,7 +80,8 @@ impl Host {
         let log = self.fake().join("units.log");
         let text = fs::read_to_string(&log).unwrap_or_default();
         let _ = fs::remove_file(&log);
-        let lines = text.lines().filter(|l| !l.starts_with("show"));
+        let looks = |l: &str| l.starts_with("show") || l.starts_with("list-units");
+        let lines = text.lines().filter(|l| !looks(l));
         lines.map(str::to_owned).collect()
     }
 
