@@ -358,7 +358,7 @@ fn whole() -> Scope {
 #[test]
 fn any_tree_comes_back_over_any_other() {
     property(
-        600,
+        300,
         || (spec(), spec()),
         |here, round, (then, now)| {
             materialize(&here.etc(), &then);
@@ -441,7 +441,7 @@ fn any_part_comes_back_alone() {
         Ok(())
     };
     let strategy = || (spec(), spec(), any::<prop::sample::Index>());
-    property(300, strategy, run);
+    property(150, strategy, run);
     let (all, parts) = (all.into_inner(), parts.into_inner());
     println!("{all} trees, {parts} parts");
     assert!(parts > all / 2);
@@ -491,7 +491,7 @@ fn what_was_added_is_kept() {
         );
         Ok(())
     };
-    property(200, || (spec(), spec()), run);
+    property(100, || (spec(), spec()), run);
     let (all, kept) = (all.into_inner(), kept.into_inner());
     println!("{all} trees, {kept} kept");
     assert!(kept > all / 4);
