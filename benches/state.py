@@ -69,6 +69,9 @@ class Bench:
         """Removes what programs keep, and makes their empty repositories."""
         for name in names:
             shutil.rmtree(self.work / name, ignore_errors=True)
+        if "root/var/lib/cairn" in names:
+            # Makes the vault.
+            run([*self.cairn, "create", "--no-state"])
         if "restic" in names:
             run([*self.restic, "init"], self.env)
         if "borg" in names:

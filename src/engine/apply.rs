@@ -3,12 +3,11 @@
 //! leaves out (`.git`) is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
-use sha2::{Digest, Sha256};
 
+use super::contents::{recognise, stored_as};
 use super::create::own_state;
 use super::links::{Names, relink};
 use super::put::is_staged;
@@ -206,9 +205,10 @@ fn plan_root(
         prefixes: EXCLUDED_PREFIXES,
         paths: &stored.leave,
         sockets: stored.part != Part::Config,
+        contents: true,
     };
-    let listing = tree::list(&engine.layout.real(base), Path::new(name), leave)?;
-    let now = new_tree(listing.nodes, path)?;
+    let real = engine.layout.real(base);
+    let mut listing = tree::list(&real, Path::new(name), leave)?;
     let captured: BTreeMap<PathBuf, Entry> = stored
         .entries
         .iter()
@@ -216,19 +216,15 @@ fn plan_root(
         .filter_map(|e| Some((e.path.strip_prefix(base).ok()?.to_owned(), e.clone())))
         .collect();
     let mut nodes = Vec::new();
-    for (relative, entry) in &captured {
-        let Some(vault) = stored.vault else { continue };
-        nodes.push(match (&entry.kind, now.get(relative).map(|n| &n.kind)) {
-            // Files of other sizes differ, whatever is in them: large ones
-            // need not be read.
-            (EntryKind::File { size, .. }, Some(Kind::File { size: there, .. }))
-                if size == there =>
-            {
-                node_of(vault, relative, entry)?
-            }
-            _ => node_with(relative, entry, [0; 32]),
-        });
+    if let Some(vault) = stored.vault {
+        recognise(&mut listing.nodes, &captured, vault, &real)?;
+        nodes.extend(
+            captured
+                .iter()
+                .map(|(relative, entry)| node_of(relative, entry)),
+        );
     }
+    let now = new_tree(listing.nodes, path)?;
     let wanted = new_tree(nodes, path)?;
     let mut plan = RootPlan {
         part: stored.part.clone(),
@@ -371,12 +367,9 @@ fn tree_scope(
     }
 }
 
-pub(super) fn node_of(vault: &dyn Vault, path: &Path, entry: &Entry) -> Result<Node, EngineError> {
-    let digest = match &entry.kind {
-        EntryKind::File { content, .. } => digest(vault, entry, content)?,
-        _ => [0; 32],
-    };
-    Ok(node_with(path, entry, digest))
+/// The node of a captured entry; a file's digest is what it is stored as.
+pub(super) fn node_of(path: &Path, entry: &Entry) -> Node {
+    node_with(path, entry, stored_as(entry))
 }
 
 /// The node of a captured entry; `digest` is that of a file's content.
@@ -408,33 +401,6 @@ pub(super) fn node_with(path: &Path, entry: &Entry, digest: [u8; 32]) -> Node {
         uid: entry.uid,
         gid: entry.gid,
         xattrs,
-    }
-}
-
-/// The SHA-256 of a captured file. A chunk's id is the SHA-256 of its content,
-/// so a file of one chunk need not be read.
-fn digest(vault: &dyn Vault, entry: &Entry, content: &[String]) -> Result<[u8; 32], EngineError> {
-    let mut hash = [0; 32];
-    if let [only] = content
-        && hex::decode_to_slice(only, &mut hash).is_ok()
-    {
-        return Ok(hash);
-    }
-    let mut hasher = HashWriter(Sha256::new());
-    vault.read(entry, &mut hasher)?;
-    Ok(hasher.0.finalize().into())
-}
-
-struct HashWriter(Sha256);
-
-impl Write for HashWriter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Engine, EngineError, apply, config, create, state_diff};
+use super::{Engine, EngineError, apply, config, contents, create, state_diff};
 use crate::nix::closure;
 use crate::nix::store_path::StorePath;
 use crate::plan::comparison::{Diff, FileChange, SystemDiff};
@@ -248,7 +248,8 @@ pub(super) fn files<'a>(
                 for entry in config::stored(stored, config)? {
                     let path = relative(&entry.path);
                     if roots_of(end).iter().any(|r| entry.path.starts_with(r)) {
-                        nodes.insert(path.clone(), apply::node_of(vault, &path, &entry)?);
+                        let digest = contents::digest(vault, &entry)?;
+                        nodes.insert(path.clone(), apply::node_with(&path, &entry, digest));
                     }
                     captured.insert(path, entry);
                 }
@@ -260,7 +261,7 @@ pub(super) fn files<'a>(
                 names: EXCLUDED_NAMES,
                 prefixes: EXCLUDED_PREFIXES,
                 paths: leave,
-                sockets: false,
+                ..Leave::default()
             };
             for root in roots {
                 let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;

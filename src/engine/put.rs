@@ -15,20 +15,22 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::FileType;
 
 use super::apply::{Part, RootPlan};
+use super::parallel::each;
 use super::progress::Task;
 use super::step::step;
 use super::{Engine, EngineError, Stores};
 use crate::plan::tree_diff::Action;
 use crate::point::path::printable;
 use crate::point::{BytePath, PointId};
+use crate::system::At;
 use crate::system::beneath::{Attributes, Beneath, Put, dress_fd, kind};
-use crate::system::flush::Unflushed;
+use crate::system::flush::{self, Unflushed};
 use crate::system::sparse::Sparse;
-use crate::system::{At, tree};
 use crate::vault::{Entry, EntryKind, Vault};
 
 /// Prefix of staged files; captures and listings leave them out.
@@ -123,12 +125,12 @@ fn stage_all<'a>(
         staged.stage(engine, &mut unflushed)?;
         all.push(staged);
     }
-    step("restore.content-flushed", || flush(top, unflushed))?;
+    step("restore.content-flushed", || flush_all(top, unflushed))?;
     Ok(all)
 }
 
 /// Has all of it reach the disk.
-pub(super) fn flush(base: &Beneath, unflushed: Unflushed) -> Result<(), EngineError> {
+pub(super) fn flush_all(base: &Beneath, unflushed: Unflushed) -> Result<(), EngineError> {
     let flushed = unflushed.flush().map_err(io::Error::from);
     Ok(flushed.at("flush what is new below", base.path())?)
 }
@@ -231,12 +233,13 @@ impl Staged<'_> {
     }
 
     /// Writes every new file beside the nearest folder that stays, with its
-    /// attributes, and reads it back. Names of one file are linked.
+    /// attributes, and reads it back, several at a time. Names of one file are
+    /// linked.
     fn stage(&mut self, engine: &Engine<'_>, unflushed: &mut Unflushed) -> Result<(), EngineError> {
         let plan = self.plan;
         let mut written: BTreeMap<&Path, PathBuf> = BTreeMap::new();
+        let (mut files, mut links) = (Vec::new(), Vec::new());
         for action in &plan.actions.steps {
-            engine.check_stop()?;
             let (Action::Write(node) | Action::SetMeta(node)) = action else {
                 continue;
             };
@@ -255,13 +258,22 @@ impl Staged<'_> {
             );
             let place = self.staying_folder(&node.path)?.join(name);
             let first = plan.first_name(&node.path);
-            let other = first.and_then(|first| written.get(first));
-            step("restore.content", || match other {
-                Some(other) => self.link(other, &place, entry, unflushed),
-                None => self.write_new(&place, entry, unflushed),
-            })?;
+            match first.and_then(|first| written.get(first)) {
+                Some(other) => links.push((other.clone(), place.clone(), entry)),
+                None => files.push((place.clone(), entry)),
+            }
             written.insert(first.unwrap_or(&node.path), place.clone());
             self.files.insert(node.path.clone(), place);
+        }
+        let shared = Mutex::new(unflushed);
+        each(&files, |(place, entry)| {
+            step("restore.content", || self.write_new(place, entry, &shared))
+        })?;
+        for (other, place, entry) in &links {
+            engine.check_stop()?;
+            step("restore.content", || {
+                self.link(other, place, entry, &shared)
+            })?;
         }
         Ok(())
     }
@@ -271,7 +283,7 @@ impl Staged<'_> {
         other: &Path,
         place: &Path,
         entry: &Entry,
-        unflushed: &mut Unflushed,
+        unflushed: &Mutex<&mut Unflushed>,
     ) -> Result<(), EngineError> {
         match self.base.link(other, place) {
             // Names on two file systems are two files.
@@ -286,25 +298,26 @@ impl Staged<'_> {
         &self,
         place: &Path,
         entry: &Entry,
-        unflushed: &mut Unflushed,
+        unflushed: &Mutex<&mut Unflushed>,
     ) -> Result<(), EngineError> {
         let at = self.base.path().join(place);
         let file = self.base.create(place)?;
+        let flushed = file.try_clone().at("open", &at)?;
+        let mut all = unflushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let added = all.add(flushed).map_err(io::Error::from);
+        drop(all);
+        added.at("look at", &at)?;
         let vault = self.vault.ok_or(EngineError::NoStateVault)?;
         let mut sparse = Sparse::new(&file);
         vault.read(entry, &mut sparse)?;
-        let given = sparse.finish().at("write", &at)?;
+        sparse.finish().at("write", &at)?;
         dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
-        unflushed
-            .add(file)
-            .map_err(io::Error::from)
-            .at("look at", &at)?;
-        let (_, found) = tree::digest_of(&mut self.base.read(place)?).at("read back", &at)?;
-        if found == given {
-            return Ok(());
+        if !vault.holds(entry, &mut self.base.read(place)?)? {
+            let why = io::Error::other("it does not read back as it was written");
+            Err(why).at("stage", &at)?;
         }
-        let why = io::Error::other("it does not read back as it was written");
-        Ok(Err(why).at("stage", &at)?)
+        flush::begin(&file, size(entry));
+        Ok(())
     }
 
     /// Whether a file has other names, perhaps outside: then it is replaced,
@@ -354,7 +367,7 @@ impl Staged<'_> {
                     .map_err(io::Error::from)
                     .at("look at", self.base.path().join(dir))?;
             }
-            flush(&self.base, unflushed)
+            flush_all(&self.base, unflushed)
         })?;
         Ok(self.plan.changes.len())
     }
@@ -443,6 +456,13 @@ impl Staged<'_> {
             _ => self.base.dress_node(path, &wanted)?,
         }
         Ok(())
+    }
+}
+
+fn size(entry: &Entry) -> u64 {
+    match &entry.kind {
+        EntryKind::File { size, .. } => *size,
+        _ => 0,
     }
 }
 

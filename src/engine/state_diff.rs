@@ -3,18 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
+use super::contents::recognise;
 use super::diff::{End, left_out};
 use super::{Engine, EngineError, Stores, apply, state};
 use crate::plan::comparison::StateDiff;
 use crate::plan::tree_diff::{self, Scope, Tree, What};
 use crate::point::BytePath;
 use crate::point::document::StateSet;
-use crate::point::tree::{Kind, Node};
 use crate::system::follow::EXCLUDED_PREFIXES;
 use crate::system::tree::{self, Leave};
-use crate::vault::{Entry, EntryKind};
+use crate::vault::Entry;
 
 /// State sets that differ. With now, those that the point holds are compared.
 pub(super) fn changes(
@@ -30,18 +28,14 @@ pub(super) fn changes(
         let (old, new) = match (before, after) {
             (None, None) => continue,
             (Some(old), Some(new)) if old.snapshot == new.snapshot => continue,
-            (Some(old), Some(new)) => (
-                of_point(stores, old, &|_| false)?,
-                of_point(stores, new, &|_| false)?,
-            ),
+            (Some(old), Some(new)) => {
+                (tree_of(&held(stores, old)?)?, tree_of(&held(stores, new)?)?)
+            }
             (Some(set), None) if matches!(to, End::Now) => {
-                let now = now(engine, set, &left_out(engine, [from, to]))?;
-                let then = of_point(stores, set, &same_size(&now))?;
-                (then, now)
+                then_and_now(engine, stores, set, &left_out(engine, [from, to]))?
             }
             (None, Some(set)) if matches!(from, End::Now) => {
-                let now = now(engine, set, &left_out(engine, [from, to]))?;
-                let then = of_point(stores, set, &same_size(&now))?;
+                let (then, now) = then_and_now(engine, stores, set, &left_out(engine, [from, to]))?;
                 (now, then)
             }
             (Some(_), None) | (None, Some(_)) => (Tree::default(), Tree::default()),
@@ -90,48 +84,33 @@ fn relative(path: &Path) -> PathBuf {
     path.strip_prefix("/").unwrap_or(path).to_owned()
 }
 
-/// What a point holds of a set. Contents that `read` says so are read; the
-/// others are told apart by what they are stored as: the same content is
-/// always stored in the same chunks.
-fn of_point(
+/// What a point holds of a set, by path from the top.
+fn held(stores: &Stores, set: &StateSet) -> Result<BTreeMap<PathBuf, Entry>, EngineError> {
+    let entries = state::stored(stores, set)?.into_iter();
+    Ok(entries
+        .map(|entry| (relative(&entry.path), entry))
+        .collect())
+}
+
+/// The same content is always stored in the same chunks.
+fn tree_of(held: &BTreeMap<PathBuf, Entry>) -> Result<Tree, EngineError> {
+    let nodes = held
+        .iter()
+        .map(|(path, entry)| (path.clone(), apply::node_of(path, entry)));
+    apply::rooted(nodes.collect())
+}
+
+/// What a point holds of a set, and what is there of it now.
+fn then_and_now(
+    engine: &Engine<'_>,
     stores: &Stores,
     set: &StateSet,
-    read: &dyn Fn(&Node) -> bool,
-) -> Result<Tree, EngineError> {
-    let mut nodes = BTreeMap::new();
-    for entry in state::stored(stores, set)? {
-        let path = relative(&entry.path);
-        let mut node = apply::node_with(&path, &entry, stored_as(&entry));
-        if read(&node) {
-            node = apply::node_of(stores.state()?, &path, &entry)?;
-        }
-        nodes.insert(path, node);
-    }
-    apply::rooted(nodes)
-}
-
-fn stored_as(entry: &Entry) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    if let EntryKind::File { content, .. } = &entry.kind {
-        for chunk in content {
-            hash.update(chunk.as_bytes());
-        }
-    }
-    hash.finalize().into()
-}
-
-/// Whether a file is on the other side with the same size: only then must its
-/// content be read.
-fn same_size(now: &Tree) -> impl Fn(&Node) -> bool {
-    |node| match (&node.kind, now.get(&node.path).map(|n| &n.kind)) {
-        (Kind::File { size, .. }, Some(Kind::File { size: there, .. })) => size == there,
-        _ => false,
-    }
-}
-
-fn now(engine: &Engine<'_>, set: &StateSet, leave: &[PathBuf]) -> Result<Tree, EngineError> {
+    leave: &[PathBuf],
+) -> Result<(Tree, Tree), EngineError> {
     let excluded = set.excluded.iter().map(|path| engine.layout.real(&path.0));
     let leave: Vec<PathBuf> = leave.iter().cloned().chain(excluded).collect();
+    let held = held(stores, set)?;
+    let top = engine.layout.real("/");
     let mut nodes = BTreeMap::new();
     for root in &set.roots {
         let leave = Leave {
@@ -139,10 +118,13 @@ fn now(engine: &Engine<'_>, set: &StateSet, leave: &[PathBuf]) -> Result<Tree, E
             prefixes: EXCLUDED_PREFIXES,
             paths: &leave,
             sockets: true,
+            contents: true,
         };
-        let start = relative(root.path.as_path());
-        let listing = tree::list(&engine.layout.real("/"), &start, leave)?;
-        nodes.extend(listing.nodes.into_iter().map(|n| (n.path.clone(), n)));
+        let mut found = tree::list(&top, &relative(root.path.as_path()), leave)?.nodes;
+        if set.snapshot().is_some() {
+            recognise(&mut found, &held, stores.state()?, &top)?;
+        }
+        nodes.extend(found.into_iter().map(|n| (n.path.clone(), n)));
     }
-    apply::rooted(nodes)
+    Ok((tree_of(&held)?, apply::rooted(nodes)?))
 }

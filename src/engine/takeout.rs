@@ -252,7 +252,7 @@ impl Writer {
         for dir in above.iter().rev() {
             self.flush_later(dir)?;
         }
-        put::flush(&self.base, std::mem::take(&mut self.unflushed))
+        put::flush_all(&self.base, std::mem::take(&mut self.unflushed))
     }
 
     fn flush_later(&mut self, dir: &Path) -> Result<(), EngineError> {

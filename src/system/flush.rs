@@ -5,13 +5,25 @@
 //! of failed writes since Linux 5.8).
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{fstat, fsync, syncfs};
+use rustix::fs::{Advice, fadvise, fstat, fsync, syncfs};
 use rustix::io::Errno;
 
 /// So many of one file system are flushed one by one.
 const FEW: usize = 32;
+
+/// Smaller files are left to the flush: writing them out one by one is slower.
+const LARGE: u64 = 256 << 10;
+
+/// Asks for a file that was written to be written out soon, if it is large;
+/// waits for nothing.
+pub fn begin(file: impl AsFd, size: u64) {
+    if size >= LARGE {
+        // Only a hint: flushing does it all.
+        let _ = fadvise(file, 0, None, Advice::DontNeed);
+    }
+}
 
 /// Files and folders that are not yet on disk for good.
 #[derive(Debug, Default)]
@@ -21,7 +33,8 @@ pub struct Unflushed {
 }
 
 impl Unflushed {
-    /// Adds one that was written, open.
+    /// Adds an open one; a file before it is written, where others may be
+    /// written at the same time.
     ///
     /// # Errors
     /// When it cannot be told where it lies.

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use super::error::optional;
@@ -28,6 +29,8 @@ pub struct Leave<'a> {
     pub paths: &'a [PathBuf],
     /// Sockets, which live only as long as their servers.
     pub sockets: bool,
+    /// The contents of files: their digests are zeros then.
+    pub contents: bool,
 }
 
 impl Leave<'_> {
@@ -64,7 +67,7 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
             listing.left.push(relative);
             continue;
         }
-        let Some((node, meta)) = node(&real, relative.clone())? else {
+        let Some((node, meta)) = node(&real, relative.clone(), !leave.contents)? else {
             continue;
         };
         if meta.is_file() && meta.nlink() > 1 {
@@ -86,7 +89,11 @@ pub fn list(base: &Path, start: &Path, leave: Leave<'_>) -> Result<Listing, IoEr
     Ok(listing)
 }
 
-fn node(real: &Path, path: PathBuf) -> Result<Option<(Node, fs::Metadata)>, IoError> {
+fn node(
+    real: &Path,
+    path: PathBuf,
+    contents: bool,
+) -> Result<Option<(Node, fs::Metadata)>, IoError> {
     let Some(meta) = optional(fs::symlink_metadata(real).at("look at", real))? else {
         return Ok(None);
     };
@@ -99,7 +106,10 @@ fn node(real: &Path, path: PathBuf) -> Result<Option<(Node, fs::Metadata)>, IoEr
             0,
         )
     } else if file_type.is_file() {
-        let (size, digest) = digest(real).at("read", real)?;
+        let (size, digest) = match contents {
+            true => digest_of(&mut open(real)?).at("read", real)?,
+            false => (meta.len(), [0; 32]),
+        };
         (Kind::File { size, digest }, meta.mode() & 0o7777)
     } else {
         let name = if file_type.is_fifo() {
@@ -170,6 +180,19 @@ pub fn folders(path: &Path, most: usize) -> Vec<OsString> {
     names
 }
 
+/// Opens a file to read it; a link is not followed.
+///
+/// # Errors
+/// When it may not be read.
+pub fn open(path: &Path) -> Result<File, IoError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    opened
+        .map(File::from)
+        .map_err(io::Error::from)
+        .at("read", path)
+}
+
 /// The content of a file.
 ///
 /// # Errors
@@ -188,10 +211,6 @@ pub fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, IoError> {
         Some(meta) if meta.is_file() && meta.len() <= max => read(path).map(Some),
         _ => Ok(None),
     }
-}
-
-fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
-    digest_of(&mut File::open(path)?)
 }
 
 /// The number of bytes that are left to read, and their SHA-256.

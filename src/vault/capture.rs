@@ -83,7 +83,7 @@ impl Repo {
             return Err(failure);
         }
         let snapshot = archived?;
-        let captured = self.verified(&snapshot, log.take(), parent.is_some(), view.written());
+        let captured = self.verified(&snapshot, log.take(), view.written());
         if captured.is_err() {
             self.withdraw(&snapshot);
         }
@@ -106,7 +106,6 @@ impl Repo {
         &self,
         snapshot: &SnapshotFile,
         mut seen: Seen,
-        with_parent: bool,
         stored_bytes: u64,
     ) -> Result<Captured, VaultError> {
         let count = |is: fn(&LineKind) -> bool| {
@@ -122,7 +121,8 @@ impl Repo {
             return Err(self.incomplete("fewer files arrived than were read".to_owned()));
         }
         let id = snapshot.id.to_hex().to_string();
-        if with_parent {
+        let unknown = |line: &Line| line.kind == LineKind::File(None);
+        if seen.lines.iter().any(unknown) {
             self.fill_from(&id, &mut seen.lines)?;
         }
         Ok(Captured {
@@ -141,8 +141,9 @@ impl Repo {
         })
     }
 
-    /// With a parent, files may have been taken from it unread: reads the new
-    /// snapshot back, proves that it holds the walk, and fills in digests.
+    /// Files may have been taken from a parent unread, and small ones are not
+    /// hashed twice: reads the new snapshot back, proves that it holds the walk,
+    /// and fills in digests.
     fn fill_from(&self, id: &str, lines: &mut [Line]) -> Result<(), VaultError> {
         let entries = self.stored_entries(id)?;
         lines.sort_by(|a, b| bytes(&a.path).cmp(bytes(&b.path)));

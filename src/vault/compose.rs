@@ -58,7 +58,7 @@ impl Repo {
             return Err(failure);
         }
         let snapshot = archived?;
-        let captured = self.verified(&snapshot, log.take(), false, view.written());
+        let captured = self.verified(&snapshot, log.take(), view.written());
         if captured.is_err() {
             self.withdraw(&snapshot);
         }

@@ -5,6 +5,7 @@
 //! and reports success. Nothing is lost here: the first error is kept, and the
 //! gate refuses to write the snapshot after it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +29,8 @@ pub(crate) struct CaptureLog {
 pub(crate) struct Seen {
     failure: Option<VaultError>,
     walked: bool,
+    /// Files that were not read to their end, by number.
+    unread: BTreeSet<usize>,
     pub(crate) lines: Vec<Line>,
     pub(crate) bytes: u64,
     pub(crate) unreadable: Vec<Unreadable>,
@@ -106,15 +109,22 @@ impl CaptureLog {
     /// Adds an entry; the number names it in [`CaptureLog::content`].
     pub(crate) fn entry(&self, line: Line, size: u64) -> usize {
         let mut seen = self.lock();
+        let number = seen.lines.len();
+        if line.kind == LineKind::File(None) {
+            seen.unread.insert(number);
+        }
         seen.bytes += size;
         seen.lines.push(line);
-        seen.lines.len() - 1
+        number
     }
 
-    /// The whole content of the file `number` was read.
-    pub(crate) fn content(&self, number: usize, digest: Sha) {
-        if let Some(line) = self.lock().lines.get_mut(number) {
-            line.kind = LineKind::File(Some(digest));
+    /// The whole content of the file `number` was read; its digest, unless
+    /// what is stored of it tells that.
+    pub(crate) fn content(&self, number: usize, digest: Option<Sha>) {
+        let mut seen = self.lock();
+        seen.unread.remove(&number);
+        if let Some(line) = seen.lines.get_mut(number) {
+            line.kind = LineKind::File(digest);
         }
     }
 
@@ -133,8 +143,7 @@ impl CaptureLog {
         if !seen.walked {
             return Err("the walk did not reach its end".to_owned());
         }
-        let unread = |line: &&Line| line.kind == LineKind::File(None);
-        match seen.lines.iter().find(unread) {
+        match seen.unread.first().and_then(|n| seen.lines.get(*n)) {
             Some(line) if !self.may_skip_reading => {
                 Err(format!("{:?} was not read to its end", line.path))
             }
@@ -174,7 +183,7 @@ mod tests {
         let number = log.entry(line(), 1);
         log.finish_walk();
         assert!(log.is_whole().unwrap_err().contains("/f"));
-        log.content(number, [1; 32]);
+        log.content(number, Some([1; 32]));
         assert_eq!(log.is_whole(), Ok(()));
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::vault::Vault;
-use crate::vault::capture::validate;
+use crate::vault::capture::{cheap_digest, validate};
 use crate::vault::digest::{Line, LineKind, bytes, content_hash, sha};
 use crate::vault::error::VaultError;
 use crate::vault::log::{CaptureLog, Seen};
@@ -70,6 +70,14 @@ impl MemoryVault {
         chunks: Vec<(String, Vec<u8>)>,
         mut seen: Seen,
     ) -> Result<Captured, VaultError> {
+        for line in &mut seen.lines {
+            let stored = entries.iter().find(|entry| entry.path == line.path);
+            if let (LineKind::File(digest @ None), Some(EntryKind::File { content, .. })) =
+                (&mut line.kind, stored.map(|entry| &entry.kind))
+            {
+                *digest = cheap_digest(content);
+            }
+        }
         let hash = content_hash(&mut seen.lines).unwrap_or_default();
         let count = |is: fn(&LineKind) -> bool| {
             seen.lines.iter().filter(|line| is(&line.kind)).count() as u64
@@ -256,6 +264,14 @@ impl Vault for MemoryVault {
             out.write_all(chunk).map_err(output)?;
         }
         Ok(())
+    }
+
+    fn holds(&self, entry: &Entry, content: &mut dyn Read) -> Result<bool, VaultError> {
+        let (mut wanted, mut found) = (Vec::new(), Vec::new());
+        self.read(entry, &mut wanted)?;
+        let read = content.read_to_end(&mut found);
+        read.map_err(VaultError::io("compare the content of", &entry.path))?;
+        Ok(wanted == found)
     }
 
     fn content_hash(&self, snapshot: &str) -> Result<String, VaultError> {

@@ -12,6 +12,7 @@
 
 mod attributes;
 mod capture;
+mod compare;
 mod compose;
 mod digest;
 mod durable;
@@ -23,6 +24,7 @@ mod log;
 mod memory;
 mod node;
 mod open;
+mod pending;
 mod portable;
 mod quiet;
 mod read;
@@ -40,7 +42,7 @@ mod view;
 mod walk;
 mod watch;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 pub use error::VaultError;
@@ -56,7 +58,7 @@ pub use types::{
 pub use watch::{Unwatched, Watch};
 
 /// One repository of captured content.
-pub trait Vault {
+pub trait Vault: Sync {
     /// Captures the roots into one snapshot, which is durable on return.
     ///
     /// Nothing is followed through a symlink. A file or directory that changes
@@ -94,6 +96,15 @@ pub trait Vault {
     /// [`VaultError::Damaged`], [`VaultError::NoContent`],
     /// [`VaultError::Output`].
     fn read(&self, entry: &Entry, out: &mut dyn Write) -> Result<(), VaultError>;
+
+    /// Whether `content` is a regular file's content, to its end. Only
+    /// `content` is read, and no further than it is equal.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Damaged`], [`VaultError::NoContent`], or what reading
+    /// `content` says.
+    fn holds(&self, entry: &Entry, content: &mut dyn Read) -> Result<bool, VaultError>;
 
     /// The content hash of a stored snapshot, as [`Captured::content_hash`].
     ///
@@ -163,6 +174,10 @@ impl Vault for Repo {
 
     fn read(&self, entry: &Entry, out: &mut dyn Write) -> Result<(), VaultError> {
         self.read_entry(entry, out)
+    }
+
+    fn holds(&self, entry: &Entry, content: &mut dyn Read) -> Result<bool, VaultError> {
+        self.compare_entry(entry, content)
     }
 
     fn content_hash(&self, snapshot: &str) -> Result<String, VaultError> {

@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustic_core::repofile::MasterKey;
+use rustic_core::repofile::{Chunker, MasterKey};
 use rustic_core::{ConfigOptions, Credentials, FileType, KeyOptions};
 use rustix::fs::{FlockOperation, flock};
 
@@ -31,6 +31,14 @@ use crate::vault::watch::Watch;
 const PACK_SIZE: &str = "4 MiB";
 /// A pack never grows beyond this.
 const PACK_LIMIT: &str = "8 MiB";
+
+/// Files are cut every so many bytes: databases change in place and logs grow at
+/// their end, so what did not change stays in equal chunks. Looking for cuts by
+/// content would find more that is equal in files into whose middle something is
+/// put, and costs as much time again as all the rest of a capture.
+///
+/// Whatever way a repository cuts, smaller files are one chunk.
+pub(crate) const CHUNK_SIZE: u64 = 512 << 10;
 
 const KEY: &str = "key.json";
 const PASSWORD: &str = "recovery-password";
@@ -223,6 +231,8 @@ impl Repo {
         options.set_treepack_size = PACK_SIZE.parse().ok();
         options.set_datapack_size_limit = PACK_LIMIT.parse().ok();
         options.set_treepack_size_limit = PACK_LIMIT.parse().ok();
+        options.set_chunker = Some(Chunker::FixedSize);
+        options.set_chunk_size = CHUNK_SIZE.to_string().parse().ok();
         let credentials = Credentials::Masterkey(self.key.clone());
         let repo = self.call_writing(operation, &view, || {
             Self::handle(&view)?.init(&credentials, &KeyOptions::default(), &options)

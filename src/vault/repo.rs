@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustic_core::repofile::{IndexFile, IndexId, MasterKey, SnapshotFile, SnapshotId};
 use rustic_core::{
@@ -26,7 +26,7 @@ pub struct Repo {
     /// Device and inode of the vault, which is never captured into itself.
     pub(crate) own: Option<(u64, u64)>,
     pub(crate) watch: Arc<dyn Watch>,
-    reader: Mutex<Option<Reader>>,
+    reader: Mutex<Option<Arc<Reader>>>,
     #[cfg(test)]
     pub(crate) writes_left: Mutex<Option<u32>>,
 }
@@ -284,25 +284,41 @@ impl Repo {
     }
 
     /// Runs `work` on the kept reader. If that fails, another process may have
-    /// captured or pruned since: it runs once more on a fresh one.
+    /// captured or pruned since: it runs once more on a fresh one. Several
+    /// threads may read at once.
     pub(crate) fn with_reader<T>(
         &self,
         operation: &'static str,
         work: impl Fn(&Reader) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
-        let mut kept = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reader) = kept.as_ref()
+        let stale = self.kept_reader().clone();
+        if let Some(reader) = &stale
             && let Ok(value) = work(reader)
         {
             return Ok(value);
         }
-        *kept = None;
-        work(kept.insert(self.load_reader(operation)?))
+        let mut kept = self.kept_reader();
+        let fresh = match (&stale, kept.as_ref()) {
+            // Another thread was here first.
+            (stale, Some(other)) if !stale.as_ref().is_some_and(|s| Arc::ptr_eq(s, other)) => {
+                Arc::clone(other)
+            }
+            _ => {
+                *kept = None;
+                Arc::clone(kept.insert(Arc::new(self.load_reader(operation)?)))
+            }
+        };
+        drop(kept);
+        work(&fresh)
+    }
+
+    fn kept_reader(&self) -> MutexGuard<'_, Option<Arc<Reader>>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the kept index.
     pub(crate) fn drop_reader(&self) {
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.kept_reader() = None;
     }
 }
 

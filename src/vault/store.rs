@@ -15,6 +15,7 @@ use rustic_core::{FileType, Id};
 
 use crate::fault;
 use crate::vault::durable::{create_temporary, ensure_dir, sync_dir};
+use crate::vault::pending::Pending;
 
 /// A failed operation on a file of the repository.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl StoreError {
 }
 
 const READ: &str = "read the file";
+const WRITE: &str = "write the file";
 
 /// Result of a [`Store`] operation.
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
@@ -99,8 +101,46 @@ impl Store {
         content: &[impl AsRef<[u8]>],
     ) -> StoreResult<()> {
         let path = self.path(tpe, id);
-        let operation = "write the file";
-        fault::before("vault.write").map_err(failed(operation, &path))?;
+        let (file, temporary) = self.write_temporary(&path, content)?;
+        let named = file.sync_all().and_then(|()| {
+            drop(file);
+            self.publish(&temporary, &path)
+        });
+        named.map_err(|error| {
+            // Best effort: what stays is removed by the next prune.
+            let _ = fs::remove_file(&temporary);
+            failed(WRITE, &path)(error)
+        })?;
+        fault::point("vault.write");
+        Ok(())
+    }
+
+    /// Writes a pack that gets its name when `pending` is settled.
+    pub(crate) fn write_pack(
+        &self,
+        id: &Id,
+        content: &[impl AsRef<[u8]>],
+        pending: &mut Pending,
+    ) -> StoreResult<()> {
+        let path = self.path(FileType::Pack, id);
+        let (file, temporary) = self.write_temporary(&path, content)?;
+        pending.add(file, temporary, path);
+        fault::point("vault.write");
+        Ok(())
+    }
+
+    /// Gives all packs that wait their names; they survive a power cut then.
+    pub(crate) fn settle(&self, pending: &mut Pending) -> StoreResult<()> {
+        let settled = pending.settle(|folder| self.make_again(folder));
+        settled.map_err(|(path, error)| failed(WRITE, &path)(error))
+    }
+
+    fn write_temporary(
+        &self,
+        path: &Path,
+        content: &[impl AsRef<[u8]>],
+    ) -> StoreResult<(File, PathBuf)> {
+        fault::before("vault.write").map_err(failed(WRITE, path))?;
         let temporaries = self.temporaries();
         let created = match create_temporary(&temporaries) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -108,22 +148,14 @@ impl Store {
             }
             other => other,
         };
-        let (mut file, temporary) = created.map_err(failed(operation, &temporaries))?;
-        let written = (|| {
-            for part in content {
-                file.write_all(part.as_ref())?;
+        let (mut file, temporary) = created.map_err(failed(WRITE, &temporaries))?;
+        for part in content {
+            if let Err(error) = file.write_all(part.as_ref()) {
+                let _ = fs::remove_file(&temporary);
+                return Err(failed(WRITE, path)(error));
             }
-            file.sync_all()?;
-            drop(file);
-            self.publish(&temporary, &path)
-        })();
-        written.map_err(|error| {
-            // Best effort: what stays is removed by the next prune.
-            let _ = fs::remove_file(&temporary);
-            failed(operation, &path)(error)
-        })?;
-        fault::point("vault.write");
-        Ok(())
+        }
+        Ok((file, temporary))
     }
 
     /// Gives a durable temporary its name, and makes that durable.
@@ -132,15 +164,18 @@ impl Store {
         match fs::rename(temporary, path) {
             // A copy of the repository may lack empty directories.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                ensure_dir(parent)?;
-                if let Some(above) = parent.parent() {
-                    sync_dir(above)?;
-                }
+                self.make_again(parent)?;
                 fs::rename(temporary, path)?;
             }
             other => other?,
         }
         sync_dir(parent)
+    }
+
+    /// Makes a directory of the repository that is missing, for good.
+    fn make_again(&self, folder: &Path) -> io::Result<()> {
+        ensure_dir(folder)?;
+        sync_dir(folder.parent().unwrap_or(&self.root))
     }
 
     pub(crate) fn read(&self, tpe: FileType, id: &Id) -> StoreResult<Vec<u8>> {

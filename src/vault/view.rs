@@ -4,10 +4,11 @@
 //! them into panics and drops others), counts what was written, can hide
 //! damaged files, and keeps the gate before the snapshot file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
 use rustic_core::{
@@ -15,8 +16,16 @@ use rustic_core::{
 };
 
 use crate::vault::log::CaptureLog;
+use crate::vault::pending::Pending;
 use crate::vault::store::{Store, StoreError, StoreResult};
 use crate::vault::watch::{Watch, unwatched};
+
+/// Which files were read last. Several threads may read through one view.
+#[derive(Debug, Default)]
+struct LastRead {
+    by_thread: HashMap<ThreadId, (FileType, Id)>,
+    any: Option<(FileType, Id)>,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -27,7 +36,8 @@ pub(crate) struct View {
     watch: Arc<dyn Watch>,
     written: AtomicU64,
     fault: Mutex<Option<StoreError>>,
-    last_read: Mutex<Option<PathBuf>>,
+    last_read: Mutex<LastRead>,
+    pending: Mutex<Pending>,
     /// Writes that still succeed.
     #[cfg(test)]
     pub(crate) writes_left: Mutex<Option<u32>>,
@@ -42,7 +52,8 @@ impl View {
             watch: unwatched(),
             written: AtomicU64::new(0),
             fault: Mutex::new(None),
-            last_read: Mutex::new(None),
+            last_read: Mutex::default(),
+            pending: Mutex::default(),
             #[cfg(test)]
             writes_left: Mutex::new(None),
         }
@@ -98,20 +109,25 @@ impl View {
             .take()
     }
 
-    /// The file that was read last: the one to name when its content is bad.
+    /// The file that this thread read last, or else any: the one to name when
+    /// its content is bad.
     pub(crate) fn last_read(&self) -> Option<PathBuf> {
-        self.last_read
+        let last = self
+            .last_read
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .unwrap_or_else(PoisonError::into_inner);
+        let own = last.by_thread.get(&thread::current().id());
+        let (tpe, id) = own.copied().or(last.any)?;
+        Some(self.store.path(tpe, &id))
     }
 
     fn note_read(&self, tpe: FileType, id: &Id) {
-        let path = self.store.path(tpe, id);
-        *self
+        let mut last = self
             .last_read
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(path);
+            .unwrap_or_else(PoisonError::into_inner);
+        last.any = Some((tpe, *id));
+        last.by_thread.insert(thread::current().id(), (tpe, *id));
     }
 
     fn keep<T>(&self, result: StoreResult<T>) -> RusticResult<T> {
@@ -218,7 +234,15 @@ impl WriteBackend for View {
         }
         #[cfg(test)]
         self.keep(self.injected(tpe, id))?;
-        self.keep(self.store.write(tpe, id, content.slice()))?;
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = match tpe {
+            FileType::Pack => self.store.write_pack(id, content.slice(), &mut pending),
+            // What it refers to comes first.
+            _ => (self.store.settle(&mut pending))
+                .and_then(|()| self.store.write(tpe, id, content.slice())),
+        };
+        drop(pending);
+        self.keep(written)?;
         self.written
             .fetch_add(content.size() as u64, Ordering::SeqCst);
         Ok(())

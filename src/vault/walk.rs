@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat, readlinkat};
 
 use crate::vault::attributes;
 use crate::vault::digest::{Line, LineKind, bytes, sha};
@@ -37,6 +37,16 @@ pub(crate) enum WalkedKind {
     Char(u64),
     Block(u64),
 }
+
+const LOOK: &str = "look at the entry";
+
+/// How files are opened. `NONBLOCK`: should the name become a FIFO meanwhile, do
+/// not hang.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
 
 /// The part of a request that the walk needs.
 #[derive(Debug)]
@@ -76,7 +86,7 @@ impl WalkPlan {
 struct Frame {
     dir: File,
     before: Stamp,
-    names: std::vec::IntoIter<OsString>,
+    names: std::vec::IntoIter<(OsString, FileType)>,
     logical: PathBuf,
     disk: PathBuf,
 }
@@ -87,6 +97,8 @@ struct Place<'a> {
     name: &'a OsStr,
     disk: PathBuf,
     logical: PathBuf,
+    /// What the directory's listing says it is.
+    listed: FileType,
     is_root: bool,
 }
 
@@ -174,6 +186,7 @@ impl Walker {
             name,
             disk,
             logical,
+            listed: FileType::Unknown,
             is_root: true,
         };
         self.visit(place)
@@ -190,16 +203,27 @@ impl Walker {
     }
 
     fn examine(&mut self, place: &Place<'_>) -> Result<Walked, Stop> {
+        // Most are files, and opened at once. Where that cannot be, looking
+        // closer tells why; a file that became a FIFO or a device is not waited
+        // for.
+        if place.listed == FileType::RegularFile
+            && let Ok(file) = openat(place.parent, place.name, READ, Mode::empty())
+        {
+            let file = File::from(file);
+            let metadata = file.metadata().map_err(|e| Stop::System(LOOK, e))?;
+            if metadata.is_file() {
+                return self.file(place, file, metadata);
+            }
+        }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = openat(place.parent, place.name, flags, Mode::empty())
             .map(File::from)
-            .map_err(system("look at the entry"))?;
-        let metadata = handle
-            .metadata()
-            .map_err(|e| Stop::System("look at the entry", e))?;
+            .map_err(system(LOOK))?;
+        let metadata = handle.metadata().map_err(|e| Stop::System(LOOK, e))?;
         let kind = metadata.file_type();
         if kind.is_file() {
-            return self.file(place, &metadata);
+            let (file, metadata) = reopen(place, READ, &metadata)?;
+            return self.file(place, file, metadata);
         }
         if kind.is_dir() {
             return self.directory(place, &metadata);
@@ -236,11 +260,7 @@ impl Walker {
         })
     }
 
-    fn file(&self, place: &Place<'_>, seen: &Metadata) -> Result<Walked, Stop> {
-        // NONBLOCK: should the name become a FIFO meanwhile, do not hang.
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let (file, metadata) = reopen(place, flags, seen)?;
+    fn file(&self, place: &Place<'_>, file: File, metadata: Metadata) -> Result<Walked, Stop> {
         let xattrs = attributes::of_open(&file)?;
         let size = metadata.size();
         let number = self
@@ -322,7 +342,7 @@ impl Iterator for Walker {
                     None => continue,
                 }
             };
-            let Some(name) = frame.names.next() else {
+            let Some((name, listed)) = frame.names.next() else {
                 self.leave(&frame);
                 continue;
             };
@@ -339,6 +359,7 @@ impl Iterator for Walker {
                 name: &name,
                 disk,
                 logical,
+                listed,
                 is_root: false,
             };
             let walked = self.visit(place);
@@ -357,9 +378,7 @@ fn reopen(place: &Place<'_>, flags: OFlags, seen: &Metadata) -> Result<(File, Me
         rustix::io::Errno::LOOP | rustix::io::Errno::NXIO => Stop::Changed("was replaced"),
         errno => Stop::System("open", errno.into()),
     })?);
-    let metadata = file
-        .metadata()
-        .map_err(|error| Stop::System("look at the entry", error))?;
+    let metadata = file.metadata().map_err(|error| Stop::System(LOOK, error))?;
     let same = (metadata.dev(), metadata.ino()) == (seen.dev(), seen.ino());
     if same && metadata.file_type() == seen.file_type() {
         Ok((file, metadata))
@@ -368,8 +387,8 @@ fn reopen(place: &Place<'_>, flags: OFlags, seen: &Metadata) -> Result<(File, Me
     }
 }
 
-/// Names in byte order.
-fn list(dir: &File) -> rustix::io::Result<Vec<OsString>> {
+/// Names in byte order, and what they are said to be.
+fn list(dir: &File) -> rustix::io::Result<Vec<(OsString, FileType)>> {
     let mut names = Vec::new();
     // Not `read_from`: it opens "." anew, which needs the right to search.
     let dir = rustix::io::fcntl_dupfd_cloexec(dir, 0)?;
@@ -377,10 +396,10 @@ fn list(dir: &File) -> rustix::io::Result<Vec<OsString>> {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            names.push(OsStr::from_bytes(name).to_owned());
+            names.push((OsStr::from_bytes(name).to_owned(), entry.file_type()));
         }
     }
-    names.sort();
+    names.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(names)
 }
 
