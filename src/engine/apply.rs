@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::contents::{recognise, stored_as};
+use super::contents::{Proven, recognise, stored_as};
 use super::create::own_state;
 use super::links::{Names, relink};
 use super::put::is_staged;
@@ -137,12 +137,13 @@ struct Stored<'a> {
 }
 
 /// Plans every root of a point's configuration and state, as far as the scope
-/// goes.
+/// goes. Files that are proven are not read again.
 pub(super) fn plan(
     engine: &Engine<'_>,
     stores: &Stores,
     point: &Point,
     scope: &Scope,
+    proven: &Proven,
 ) -> Result<Plans, EngineError> {
     let missing = point.completeness.missing().iter().map(|m| &m.what.0);
     let leave: Vec<PathBuf> = missing
@@ -180,7 +181,14 @@ pub(super) fn plan(
     let mut unmatched: BTreeSet<&Path> = scope.paths.iter().map(BytePath::as_path).collect();
     for part in &parts {
         for root in part.roots {
-            plans.extend(plan_root(engine, part, root, scope, &mut unmatched)?);
+            plans.extend(plan_root(
+                engine,
+                part,
+                root,
+                scope,
+                proven,
+                &mut unmatched,
+            )?);
         }
     }
     Ok(Plans {
@@ -194,6 +202,7 @@ fn plan_root(
     stored: &Stored<'_>,
     root: &ConfigRoot,
     scope: &Scope,
+    proven: &Proven,
     unmatched: &mut BTreeSet<&Path>,
 ) -> Result<Option<RootPlan>, EngineError> {
     let path = root.path.as_path();
@@ -217,7 +226,7 @@ fn plan_root(
         .collect();
     let mut nodes = Vec::new();
     if let Some(vault) = stored.vault {
-        recognise(&mut listing.nodes, &captured, vault, &real)?;
+        recognise(&mut listing.nodes, &captured, vault, &real, proven)?;
         nodes.extend(
             captured
                 .iter()

@@ -4,7 +4,9 @@
 //! a file is held against the ids piece by piece.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -12,8 +14,42 @@ use sha2::{Digest, Sha256};
 use super::EngineError;
 use super::parallel::each;
 use crate::point::tree::{Kind, Node};
-use crate::system::tree;
+use crate::system::{At, tree};
 use crate::vault::{Entry, EntryKind, Vault};
+
+/// Files that were read back and held what is stored of them, by what identifies
+/// them since: writing to one changes its time. What they are stored as.
+#[derive(Debug, Default)]
+pub(super) struct Proven(BTreeMap<Identity, [u8; 32]>);
+
+/// Device, inode, size, and modification time in seconds and nanoseconds.
+type Identity = (u64, u64, u64, i64, i64);
+
+impl Proven {
+    /// This open file holds what is stored of the entry.
+    pub(super) fn add(&mut self, file: &Metadata, entry: &Entry) {
+        self.0.insert(identity(file), stored_as(entry));
+    }
+
+    /// Takes over what others have proven.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    fn holds(&self, file: &Metadata, entry: &Entry) -> bool {
+        self.0.get(&identity(file)) == Some(&stored_as(entry))
+    }
+}
+
+fn identity(file: &Metadata) -> Identity {
+    (
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec(),
+    )
+}
 
 /// A digest that stands for a captured file's content: equal ones mean equal
 /// contents. That of a single chunk is the SHA-256 of the content; zeros where
@@ -67,7 +103,8 @@ impl Write for Hashing {
 
 /// Gives the files of a listing whose contents were left unread the digest of
 /// what is stored of them ([`stored_as`]), where they hold it. `nodes` lie below
-/// `base`, `stored` has the same paths. Files of other sizes are not read.
+/// `base`, `stored` has the same paths. Files of other sizes are not read, nor
+/// those that are proven.
 ///
 /// # Errors
 /// When a file cannot be read, or what is stored of one is not known.
@@ -76,6 +113,7 @@ pub(super) fn recognise(
     stored: &BTreeMap<PathBuf, Entry>,
     vault: &dyn Vault,
     base: &Path,
+    proven: &Proven,
 ) -> Result<(), EngineError> {
     let mut fitting: Vec<(&Path, &Entry, &mut [u8; 32])> = Vec::new();
     for node in nodes {
@@ -86,8 +124,10 @@ pub(super) fn recognise(
         }
     }
     let same = each(&fitting, |(path, entry, _)| {
-        let mut file = tree::open(&base.join(path))?;
-        Ok::<_, EngineError>(vault.holds(entry, &mut file)?)
+        let path = base.join(path);
+        let mut file = tree::open(&path)?;
+        let proven = proven.holds(&file.metadata().at("look at", &path)?, entry);
+        Ok::<_, EngineError>(proven || vault.holds(entry, &mut file)?)
     })?;
     for ((_, entry, digest), same) in fitting.into_iter().zip(same) {
         if same {

@@ -20,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::FileType;
 
 use super::apply::{Part, RootPlan};
+use super::contents::Proven;
 use super::parallel::each;
 use super::progress::Task;
 use super::step::step;
@@ -62,6 +63,8 @@ pub(super) struct Staged<'a> {
     comes: BTreeSet<&'a Path>,
     /// Where each new file waits, by the path it is for.
     files: BTreeMap<PathBuf, PathBuf>,
+    /// Which were read back.
+    proven: Mutex<Proven>,
 }
 
 /// Stages all roots. When one cannot be, what was staged is removed again, and
@@ -120,6 +123,7 @@ fn stage_all<'a>(
             goes: going(plan),
             comes: coming(plan),
             files: BTreeMap::new(),
+            proven: Mutex::default(),
         };
         staged.refuse_mounts()?;
         staged.stage(engine, &mut unflushed)?;
@@ -316,8 +320,18 @@ impl Staged<'_> {
             let why = io::Error::other("it does not read back as it was written");
             Err(why).at("stage", &at)?;
         }
+        let written = file.metadata().at("look at", &at)?;
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        proven.add(&written, entry);
+        drop(proven);
         flush::begin(&file, size(entry));
         Ok(())
+    }
+
+    /// What was read back.
+    pub(super) fn proven(self) -> Proven {
+        let proven = self.proven.into_inner();
+        proven.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a file has other names, perhaps outside: then it is replaced,

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::apply::{self, RootPlan};
+use super::contents::Proven;
 use super::restore::Goal;
 use super::{Engine, EngineError, fetch, put};
 use crate::nix::store_path::StorePath;
@@ -145,7 +146,8 @@ fn fill(engine: &Engine<'_>, point: &Point, place: &Path) -> Result<(), EngineEr
         ..Scope::default()
     };
     let stores = engine.stores()?;
-    let plans: Vec<RootPlan> = apply::plan(&there, &stores, point, &scope)?.roots;
+    let plans: Vec<RootPlan> =
+        apply::plan(&there, &stores, point, &scope, &Proven::default())?.roots;
     for staged in put::stage(&there, &stores, &plans, point.id)? {
         staged.put_in_place(&there)?;
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::apply::{self, Part, RootPlan};
+use super::contents::Proven;
 use super::create::{self, AskState, Created, Request};
 use super::fetch::{self, Fetch, Sources};
 use super::progress::Task;
@@ -229,7 +230,7 @@ fn plan_named(
         Some(point) if files => {
             let stores = &*stores.insert(engine.stores()?);
             let comparing = engine.begin(&Task::Compare, None);
-            let plans = apply::plan(engine, stores, point, scope)?;
+            let plans = apply::plan(engine, stores, point, scope, &Proven::default())?;
             drop(comparing);
             if let Some(path) = plans.unmatched.filter(|_| look == Look::First) {
                 let point = point.id.short_among([]);
@@ -429,9 +430,8 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
             };
         }
     };
-    let changed = put_in_place(engine, &staged, &plan).map_err(halfway)?;
-    drop(staged);
-    let mut restored = finish(engine, &stores, plan, undo, &entry, changed).map_err(halfway)?;
+    let placed = put_in_place(engine, staged, &plan).map_err(halfway)?;
+    let mut restored = finish(engine, &stores, plan, undo, &entry, placed).map_err(halfway)?;
     entry.state = State::Done;
     step("restore.ended", || {
         Ok(journal::store(engine.layout, &entry)?)
@@ -604,9 +604,8 @@ pub(super) fn converge(
 ) -> Result<Restored, EngineError> {
     let stores = engine.stores()?;
     let staged = stage(engine, &stores, &plan, &undo)?;
-    let changed = put_in_place(engine, &staged, &plan)?;
-    drop(staged);
-    finish(engine, &stores, plan, undo, entry, changed)
+    let placed = put_in_place(engine, staged, &plan)?;
+    finish(engine, &stores, plan, undo, entry, placed)
 }
 
 fn stage<'a>(
@@ -620,18 +619,32 @@ fn stage<'a>(
     })
 }
 
+/// What putting files in place came to.
+struct Placed {
+    /// Files, folders and links changed.
+    changed: usize,
+    /// Those of them that were read back.
+    proven: Proven,
+}
+
 fn put_in_place(
     engine: &Engine<'_>,
-    staged: &[put::Staged<'_>],
+    staged: Vec<put::Staged<'_>>,
     plan: &Plan,
-) -> Result<usize, EngineError> {
-    let changed = step("restore.config", || {
-        staged
-            .iter()
-            .try_fold(0, |sum, root| Ok(sum + root.put_in_place(engine)?))
+) -> Result<Placed, EngineError> {
+    let mut placed = Placed {
+        changed: 0,
+        proven: Proven::default(),
+    };
+    step("restore.config", || {
+        for root in staged {
+            placed.changed += root.put_in_place(engine)?;
+            placed.proven.extend(root.proven());
+        }
+        Ok(())
     })?;
     step("restore.emptied", || put::take_away(engine, &plan.emptied))?;
-    Ok(changed)
+    Ok(placed)
 }
 
 /// The system, when the files are in place; then the check of all, while state
@@ -642,10 +655,11 @@ fn finish(
     plan: Plan,
     undo: Point,
     entry: &Entry,
-    changed: usize,
+    placed: Placed,
 ) -> Result<Restored, EngineError> {
     let mut activated = Activated::default();
-    verify_files(engine, stores, &plan)?;
+    let Placed { changed, proven } = placed;
+    verify_files(engine, stores, &plan, &proven)?;
     if let Some(system) = &plan.system {
         engine.check_stop()?;
         step("restore.profile", || move_profile(engine, system))?;
@@ -769,11 +783,16 @@ fn tell_loader(
 }
 
 /// Plans again: a restore that ended well leaves nothing to do.
-fn verify_files(engine: &Engine<'_>, stores: &Stores, plan: &Plan) -> Result<(), EngineError> {
+fn verify_files(
+    engine: &Engine<'_>,
+    stores: &Stores,
+    plan: &Plan,
+    proven: &Proven,
+) -> Result<(), EngineError> {
     let files = plan.scope.config || !plan.scope.state.is_empty();
     if let Some(point) = plan.goal.point().filter(|_| files) {
         let _comparing = engine.begin(&Task::Compare, None);
-        let left: Vec<PathBuf> = apply::plan(engine, stores, point, &plan.scope)?
+        let left: Vec<PathBuf> = apply::plan(engine, stores, point, &plan.scope, proven)?
             .roots
             .iter()
             .flat_map(|r| r.changed_paths().collect::<Vec<_>>())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::contents::recognise;
+use super::contents::{Proven, recognise};
 use super::diff::{End, left_out};
 use super::{Engine, EngineError, Stores, apply, state};
 use crate::plan::comparison::StateDiff;
@@ -122,7 +122,7 @@ fn then_and_now(
         };
         let mut found = tree::list(&top, &relative(root.path.as_path()), leave)?.nodes;
         if set.snapshot().is_some() {
-            recognise(&mut found, &held, stores.state()?, &top)?;
+            recognise(&mut found, &held, stores.state()?, &top, &Proven::default())?;
         }
         nodes.extend(found.into_iter().map(|n| (n.path.clone(), n)));
     }
