@@ -313,10 +313,12 @@ impl Staged<'_> {
         added.at("look at", &at)?;
         let vault = self.vault.ok_or(EngineError::NoStateVault)?;
         let mut sparse = Sparse::new(&file);
-        vault.read(entry, &mut sparse)?;
+        vault.pour(entry, &mut sparse)?;
         sparse.finish().at("write", &at)?;
         dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
         if !vault.holds(entry, &mut self.base.read(place)?)? {
+            // Where the vault is to blame, this tells.
+            vault.read(entry, &mut io::sink())?;
             let why = io::Error::other("it does not read back as it was written");
             Err(why).at("stage", &at)?;
         }

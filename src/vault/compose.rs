@@ -112,7 +112,7 @@ impl ComposedEntries {
                 let mut whole = Vec::new();
                 match &composed.bytes {
                     Some(bytes) => whole.clone_from(bytes),
-                    None => self.reader.read_entry(entry, &mut whole)?,
+                    None => self.reader.read_entry(entry, &mut whole, true)?,
                 }
                 let digest = sha(&whole);
                 content = Some(whole);

@@ -21,7 +21,7 @@ use rustic_core::repofile::{Chunker, MasterKey};
 use rustic_core::{ConfigOptions, Credentials, FileType, KeyOptions};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::vault::durable::{create_file, make_dir, siblings, sync_dir, sync_dirs_below};
+use crate::vault::durable::{create_file, make_dir, siblings, sync_all_below, sync_dir};
 use crate::vault::error::VaultError;
 use crate::vault::keys::{RecoveryPassword, load_key, save_key};
 use crate::vault::repo::Repo;
@@ -251,7 +251,7 @@ fn build(dir: &Path, fill: impl FnOnce(&Path) -> Result<(), VaultError>) -> Resu
     let building = beside(dir, &format!("tmp-{}", std::process::id()));
     make_dir(&building).map_err(VaultError::io("make the directory", &building))?;
     let finish = || {
-        sync_dirs_below(&building)?;
+        sync_all_below(&building)?;
         // Replaces an empty directory, never a full one.
         fs::rename(&building, dir)?;
         sync_dir(parent)
