@@ -499,8 +499,8 @@ fn what_a_crash_left_is_swept_and_a_persons_file_is_not() {
         );
     }
     assert_eq!(machine.read("etc/nixos/.cairn-notes"), "mine\n");
-    assert_eq!(
-        paths(&machine.document(&id)["config"]["excluded"]),
-        ["/etc/nixos/.cairn-notes"]
-    );
+    // It is as any other file of the configuration.
+    assert!(paths(&machine.document(&id)["config"]["excluded"]).is_empty());
+    let notes = machine.ok(&["show", &id, "--cat", "/etc/nixos/.cairn-notes"]);
+    assert_eq!(notes, "mine\n");
 }

@@ -22,8 +22,9 @@ use crate::point::document::{
 use crate::point::marks::Note;
 use crate::point::{BytePath, Marks, PointId};
 use crate::system::fault;
-use crate::system::follow::{self, EXCLUDED_NAMES, EXCLUDED_PREFIXES, Sources};
+use crate::system::follow::{self, EXCLUDED_NAMES, Sources};
 use crate::system::lock::{Lock, Mode};
+use crate::system::ours::is_ours;
 use crate::system::pins::{self, PinError};
 use crate::system::pointers::{self, Observation};
 use crate::system::probe::Depth;
@@ -399,7 +400,7 @@ fn capture(
             })
             .collect(),
         exclude_names: EXCLUDED_NAMES.iter().map(Into::into).collect(),
-        exclude_prefixes: EXCLUDED_PREFIXES.iter().map(Into::into).collect(),
+        exclude_named: is_ours,
         exclude_paths: own_state(engine).into_iter().collect(),
         on_unreadable: OnUnreadable::Record,
         parent: None,

@@ -107,7 +107,7 @@ pub fn export(
             logical: FOLDER.into(),
         }],
         exclude_names: Vec::new(),
-        exclude_prefixes: Vec::new(),
+        exclude_named: |_| false,
         exclude_paths: Vec::new(),
         on_unreadable: OnUnreadable::Fail,
         parent: None,

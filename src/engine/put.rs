@@ -11,7 +11,7 @@
 //! folders open, and where a folder is a mount point it cannot be done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -31,22 +31,9 @@ use crate::point::{BytePath, PointId};
 use crate::system::At;
 use crate::system::beneath::{Attributes, Beneath, Put, dress_fd, kind};
 use crate::system::flush::{self, Unflushed};
+use crate::system::ours::{PREFIX, is_staged};
 use crate::system::sparse::Sparse;
 use crate::vault::{Entry, EntryKind, Vault};
-
-/// Prefix of staged files; captures and listings leave them out.
-const STAGED: &str = ".cairn-";
-
-/// Whether a name is one that staging gives: nothing else is ever swept away.
-pub(super) fn is_staged(name: &OsStr) -> bool {
-    name.to_str()
-        .and_then(|n| n.strip_prefix(STAGED)?.split_once('-'))
-        .is_some_and(|(id, rest)| {
-            let number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
-            let hex = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-            hex && (number || rest == "link")
-        })
-}
 
 /// One root, its new contents staged.
 pub(super) struct Staged<'a> {
@@ -256,7 +243,7 @@ impl Staged<'_> {
                 continue;
             }
             let name = format!(
-                "{STAGED}{}-{}",
+                "{PREFIX}{}-{}",
                 self.id.hex(),
                 self.first + self.files.len()
             );
@@ -450,7 +437,7 @@ impl Staged<'_> {
 
     /// A name beside `path` that is free.
     fn temporary(&self, path: &Path) -> Result<PathBuf, EngineError> {
-        let temporary = path.with_file_name(format!("{STAGED}{}-link", self.id.hex()));
+        let temporary = path.with_file_name(format!("{PREFIX}{}-link", self.id.hex()));
         self.base.remove_file(&temporary)?;
         Ok(temporary)
     }
@@ -496,28 +483,5 @@ pub(super) fn attributes(entry: &Entry) -> Attributes {
                 )
             })
             .collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_staging_names_is_swept_away() {
-        let id = "0198c0de".repeat(4);
-        for ours in [format!(".cairn-{id}-0"), format!(".cairn-{id}-link")] {
-            assert!(is_staged(OsStr::new(&ours)), "{ours}");
-        }
-        for theirs in [
-            ".cairn-notes".to_owned(),
-            ".cairn-".to_owned(),
-            format!(".cairn-{id}"),
-            format!(".cairn-{id}-"),
-            format!(".cairn-{id}-0.bak"),
-            format!("x.cairn-{id}-0"),
-        ] {
-            assert!(!is_staged(OsStr::new(&theirs)), "{theirs}");
-        }
     }
 }

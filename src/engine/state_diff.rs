@@ -10,7 +10,6 @@ use crate::plan::comparison::StateDiff;
 use crate::plan::tree_diff::{self, Scope, Tree, What};
 use crate::point::BytePath;
 use crate::point::document::StateSet;
-use crate::system::follow::EXCLUDED_PREFIXES;
 use crate::system::tree::{self, Leave};
 use crate::vault::Entry;
 
@@ -115,7 +114,7 @@ fn then_and_now(
     for root in &set.roots {
         let leave = Leave {
             names: &[],
-            prefixes: EXCLUDED_PREFIXES,
+            ours: true,
             paths: &leave,
             sockets: true,
             contents: true,

@@ -33,6 +33,7 @@ pub mod mounts;
 pub mod nix_cli;
 pub mod nixos_rebuild;
 pub mod picker;
+pub mod ours;
 pub mod pins;
 pub mod pointers;
 pub mod points;

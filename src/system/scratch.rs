@@ -12,10 +12,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, openat, renameat_with};
 
+use super::ours::PREFIX;
 use super::{At, IoError, durable};
 use crate::point::PointId;
-
-const PREFIX: &str = ".cairn-";
 
 /// See the module. What is left of it goes when it is dropped.
 #[derive(Debug)]
