@@ -3,6 +3,7 @@
 //! The engine never sees the command line. It gets everything it works with
 //! in one [`Engine`] and gives back values that the command line presents.
 
+mod anew;
 pub mod apply;
 pub mod boot;
 pub mod cat;
