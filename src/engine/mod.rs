@@ -52,7 +52,7 @@ use std::time::Duration;
 use crate::point::selector::Here;
 use crate::point::{Point, Policy, Selector};
 use crate::system::clock::Clock;
-use crate::system::lock::{Lock, Mode};
+use crate::system::lock::{Lock, LockError, Mode};
 use crate::system::points::{self, Catalogue};
 use crate::system::run::Runner;
 use crate::system::{Layout, journal, pointers};
@@ -112,8 +112,24 @@ impl Engine<'_> {
     fn lock(&self, mode: Mode) -> Result<Lock, EngineError> {
         points::prepare(self.layout)?;
         self.check_stop()?;
-        let stops = || self.progress.stops();
-        let taken = Lock::take_unless(self.layout.state(), mode, self.patience, &stops);
+        self.locked(|stops| Lock::take_unless(self.layout.state(), mode, self.patience, stops))
+    }
+
+    /// The lock beside others, for what changes nothing in the state directory:
+    /// that may be on a read-only file system.
+    fn lock_to_read(&self) -> Result<Lock, EngineError> {
+        match points::prepare(self.layout) {
+            Err(e) if e.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
+            other => other?,
+        }
+        self.locked(|stops| Lock::take_to_read(self.layout.state(), self.patience, stops))
+    }
+
+    fn locked(
+        &self,
+        take: impl FnOnce(&dyn Fn() -> bool) -> Result<Lock, LockError>,
+    ) -> Result<Lock, EngineError> {
+        let taken = take(&|| self.progress.stops());
         if taken.is_err() {
             self.check_stop()?;
         }

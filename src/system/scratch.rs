@@ -43,6 +43,27 @@ impl Scratch {
         Ok(Self { path, _held: held })
     }
 
+    /// Makes one for work whose result goes elsewhere: in `parent`, or, where
+    /// that is on a read-only file system, in `otherwise`, else in the folder
+    /// for temporary files.
+    ///
+    /// # Errors
+    /// As [`Scratch::new`].
+    pub fn anywhere(
+        parent: &Path,
+        otherwise: Option<&Path>,
+        what: &str,
+        id: PointId,
+    ) -> Result<Self, IoError> {
+        match Self::new(parent, what, id) {
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                let temporary = std::env::temp_dir();
+                Self::new(otherwise.unwrap_or(&temporary), what, id)
+            }
+            other => other,
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
