@@ -67,7 +67,7 @@ pub struct Global {
     /// Print more
     #[arg(short = 'v', long, global = true)]
     pub verbose: bool,
-    /// How many seconds to wait for another cairn
+    /// How many seconds to wait for another cairn, or for a switch to end
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
     pub lock_timeout: u64,
 }

@@ -62,7 +62,9 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
-            Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
+            Self::Engine(
+                EngineError::Lock(LockError::Held { .. }) | EngineError::Switching { .. },
+            ) => Exit::Locked,
             Self::Engine(EngineError::Vault(e)) if e.is_key() => Exit::VaultKey,
             Self::Engine(e) if e.is_stopped() => Exit::Interrupted,
             Self::Engine(EngineError::WrongPassword(_)) => Exit::VaultKey,

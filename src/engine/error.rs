@@ -1,9 +1,10 @@
 //! What can stop a verb, what it left untouched, and what to do next.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::nix::store_path::StorePath;
-use crate::plan::humane::bytes;
+use crate::plan::humane::{bytes, duration};
 use crate::plan::merge::FileConflict;
 use crate::plan::prune::PruneError;
 use crate::point::path::printable;
@@ -66,6 +67,15 @@ pub enum EngineError {
     NoRestore(&'static str),
     /// The point holds nothing of what was asked for.
     #[error("restore point {point} holds no {what}")]
+    /// Somebody else switches the system.
+    #[error(
+        "a switch of the system is under way (switch-to-configuration holds its lock); waited {}",
+        duration(*waited)
+    )]
+    Switching {
+        /// For how long this process waited.
+        waited: Duration,
+    },
     NotHeld {
         /// Short id.
         point: String,
@@ -414,3 +424,6 @@ impl EngineError {
         }
     }
 }
+            Self::Switching { .. } => {
+                "the same command when the switch has ended, or with --lock-timeout 300".into()
+            }

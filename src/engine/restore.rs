@@ -387,6 +387,7 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     }
     let mut troubles = create::clean_after_crash(engine)?;
     let lock = engine.lock_to_change()?;
+    await_switch(engine, &plan)?;
     let undo = step("restore.undo-point", || {
         undo_point(engine, &lock, &plan, verb).inspect_err(|error| {
             if error.is_stopped() {
@@ -533,6 +534,7 @@ pub(super) fn undo_point(
     request.trigger = Trigger::PreRestore;
     let config = plan.roots.iter().filter(|r| r.part == Part::Config);
     request.also = config.map(|r| r.root.path.0.clone()).collect();
+    await_switch(engine, plan)?;
     let mut sources = Vec::new();
     if let Some(point) = plan.goal.point() {
         for name in &plan.scope.state {
@@ -737,8 +739,8 @@ fn activate(
         let specialisation = step.specialisation.as_deref();
         let (toplevel, loader) = (&step.toplevel, scope.bootloader);
         let call = switch::call(engine.layout, toplevel, specialisation, step.action, loader);
-        // A switch of somebody else would make ours give up at once.
-        switch::wait_until_free(engine.layout, Some(engine.patience))?;
+        // Somebody may have begun one since this restore did.
+        no_switch(engine)?;
         let code = engine.runner.run(&call)?.code;
         activated.any = true;
         activated.runs |= step.action != "boot";
@@ -795,6 +797,28 @@ fn verify_files(
         let left: Vec<PathBuf> = apply::plan(engine, stores, point, &plan.scope, proven)?
             .roots
             .iter()
+/// A switch of somebody else would make ours give up at once, when the files
+/// have changed already: so its end is waited for before anything has.
+///
+/// # Errors
+/// [`EngineError::Switching`] when it goes on for longer than the patience.
+pub(super) fn await_switch(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
+    let activates = |system: &SystemPlan| !system.activations.is_empty();
+    if engine.layout.is_live() && plan.system.as_ref().is_some_and(activates) {
+        return no_switch(engine);
+    }
+    Ok(())
+}
+
+fn no_switch(engine: &Engine<'_>) -> Result<(), EngineError> {
+    match switch::wait_until_free(engine.layout, Some(engine.patience))? {
+        true => Ok(()),
+        false => Err(EngineError::Switching {
+            waited: engine.patience,
+        }),
+    }
+}
+
             .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
             .collect();
         if let Some(first) = left.first() {

@@ -106,6 +106,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let lock = engine.lock(Mode::Exclusive)?;
     let cleaned = super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
+    restore::await_switch(engine, &plan)?;
     if let Some(fetch) = &plan.fetch {
         fetch::run(engine, &plan.goal, fetch)?;
     }
