@@ -518,12 +518,27 @@ pub(super) fn discard(
     vault: &VaultDir,
     id: PointId,
 ) -> Result<Vec<String>, EngineError> {
-    let troubles = quiet::settle(engine, id)?;
-    // What could not be settled now is tried again by the next run.
-    let settled = points::owed(engine.layout, id)?.snapshots.is_empty();
-    if points::exists(engine.layout, id) {
-        if settled {
-            points::end(engine.layout, id)?;
+    let settled = quiet::settle(engine, id)?;
+    remove_all(engine, Some(vault), id, settled.paid)?;
+    Ok(settled.troubles)
+}
+
+/// Removes everything of a point that has no document. Its marker goes once
+/// nothing is owed any more: until then the next run tries again.
+fn remove_all(
+    engine: &Engine<'_>,
+    vault: Option<&VaultDir>,
+    id: PointId,
+    paid: bool,
+) -> Result<(), EngineError> {
+    if !points::exists(engine.layout, id) {
+        points::remove(engine.layout, id)?;
+        pins::unpin(engine.layout, id)?;
+        if let Some(vault) = vault {
+            forget(vault.config(), id)?;
+            if let Some(state) = vault.existing_state()? {
+                forget(&state, id)?;
+            }
         }
         return Ok(troubles);
     }
@@ -533,10 +548,10 @@ pub(super) fn discard(
     if let Some(state) = vault.existing_state()? {
         forget(&state, id)?;
     }
-    if settled {
+    if paid {
         points::end(engine.layout, id)?;
     }
-    Ok(troubles)
+    Ok(())
 }
 
 /// Removes the snapshots of a point from one repository.
@@ -586,23 +601,33 @@ pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<Cleaned
         return Ok(cleaned);
     }
     cleaned.any = true;
-    // Cleaning up is not work that is stopped half way.
-    let Some(vault) = engine.existing_vault_unwatched()? else {
-        // Died before the vault was made: there is nothing to clean.
-        for id in left {
-            pins::unpin(engine.layout, id)?;
-            points::end(engine.layout, id)?;
-        }
-        return Ok(cleaned);
-    };
+    // First what others wait for: that needs no vault.
+    let mut settled = Vec::new();
+    let mut unread = None;
     for id in left {
-        cleaned.troubles.extend(discard(engine, &vault, id)?);
+        match quiet::settle(engine, id) {
+            Ok(done) => {
+                cleaned.troubles.extend(done.troubles);
+                settled.push((id, done.paid));
+            }
+            Err(error) => unread = Some(error),
+        }
+    }
+    if let Some(error) = unread {
+        return Err(error.into());
+    }
+    // Cleaning up is not work that is stopped half way.
+    let vault = engine.existing_vault_unwatched()?;
+    for (id, paid) in settled {
+        remove_all(engine, vault.as_ref(), id, paid)?;
     }
     // What was stored for them takes space until now. A vault too damaged to
     // be pruned must not keep new points from being taken.
-    let _ = vault.config().prune();
-    if let Ok(Some(state)) = vault.existing_state() {
-        let _ = state.prune();
+    if let Some(vault) = vault {
+        let _ = vault.config().prune();
+        if let Ok(Some(state)) = vault.existing_state() {
+            let _ = state.prune();
+        }
     }
     Ok(cleaned)
 }

@@ -60,7 +60,11 @@ pub enum EngineError {
     #[error(transparent)]
     Policy(#[from] crate::system::policy_file::LoadError),
     /// A restore was begun and has not ended.
-    #[error("an earlier {} was interrupted and has not ended", .0.verb)]
+    #[error(
+        "an earlier {} was interrupted and has not ended{}",
+        .0.verb,
+        still_stopped(&.0.stopped)
+    )]
     Unfinished(Box<Entry>),
     /// There is nothing to resume, abort or undo.
     #[error("there is no restore to {0}")]
@@ -248,7 +252,7 @@ pub enum EngineError {
     #[error("{0}")]
     NoWay(String),
     /// A restore stopped after it had begun to change things.
-    #[error("the restore stopped part way: {why}")]
+    #[error("the restore stopped part way: {why}{}", still_stopped(stopped))]
     Halfway {
         /// What stopped it.
         why: Box<EngineError>,
@@ -284,6 +288,8 @@ pub enum EngineError {
     Thread,
 }
 
+        /// Units that stay stopped until it ends.
+        stopped: Vec<String>,
 impl From<crate::plan::tree_diff::TreeError> for EngineError {
     fn from(error: crate::plan::tree_diff::TreeError) -> Self {
         Self::NoWay(error.to_string())
@@ -296,7 +302,7 @@ impl EngineError {
         match self {
             Self::Stopped | Self::StoppedPrune => true,
             Self::Vault(e) => e.is_stopped(),
-            Self::Halfway { why } => why.is_stopped(),
+            Self::Halfway { why, .. } => why.is_stopped(),
             _ => false,
         }
     }
@@ -316,6 +322,15 @@ impl EngineError {
             point: point.id.short_among([]),
             path: path.to_owned(),
             near: near.map(PathBuf::from),
+/// Names the units that wait for a restore to end, as the end of a sentence.
+pub(super) fn still_stopped(units: &[String]) -> String {
+    match units {
+        [] => String::new(),
+        [one] => format!("; {one} stays stopped until it ends"),
+        many => format!("; {} stay stopped until it ends", many.join(", ")),
+    }
+}
+
         }
     }
 

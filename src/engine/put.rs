@@ -54,13 +54,15 @@ pub(super) struct Staged<'a> {
     proven: Mutex<Proven>,
 }
 
-/// Stages all roots. When one cannot be, what was staged is removed again, and
-/// so are the folders made for it: everything is as it was.
+/// Stages all roots, and asks `last` whether to go on. When one cannot be, or it
+/// says no, what was staged is removed again, and so are the folders made for
+/// it: everything is as it was.
 pub(super) fn stage<'a>(
     engine: &Engine<'_>,
     stores: &'a Stores,
     plans: &'a [RootPlan],
     id: PointId,
+    last: impl FnOnce() -> Result<(), EngineError>,
 ) -> Result<Vec<Staged<'a>>, EngineError> {
     let top = Beneath::open(engine.layout.root())?;
     let mut made = Vec::new();
@@ -68,6 +70,7 @@ pub(super) fn stage<'a>(
     let _going = engine.begin(&Task::Stage, Some(total));
     // The last place where all can be as it was.
     let staged = stage_all(engine, &top, stores, plans, id, &mut made)
+        .and_then(|staged| last().map(|()| staged))
         .and_then(|staged| engine.check_stop().map(|()| staged));
     if staged.is_err() {
         for plan in plans {

@@ -410,12 +410,15 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
         }
     };
     // The journal knows the units by now.
+    let stopped = entry.stopped.clone();
+    let halfway = |why| halfway(why, &stopped);
     step("restore.handed-over", || {
         Ok(points::end(engine.layout, undo.id)?)
     })
     .map_err(halfway)?;
     let stores = engine.stores().map_err(halfway)?;
-    let staged = match stage(engine, &stores, &plan, &undo) {
+    let still = || still_stopped(engine, &entry);
+    let staged = match stage(engine, &stores, &plan, &undo, still) {
         Ok(staged) => staged,
         Err(error) => {
             // Everything is as it was, so there is nothing to resume.
@@ -437,7 +440,8 @@ pub fn execute(engine: &Engine<'_>, plan: Plan, verb: &str) -> Result<Restored, 
     step("restore.ended", || {
         Ok(journal::store(engine.layout, &entry)?)
     })
-    .map_err(halfway)?;
+    // The units run by now.
+    .map_err(|why| self::halfway(why, &[]))?;
     restored.conflicts = conflicts;
     restored.notes.append(&mut troubles);
     Ok(restored)
@@ -486,12 +490,31 @@ fn begin(
 
 /// Starts what was stopped for an undo point that nothing follows.
 pub(super) fn release(engine: &Engine<'_>, undo: &Point) -> Result<(), EngineError> {
-    let troubles = quiet::settle(engine, undo.id)?;
-    points::end(engine.layout, undo.id)?;
-    if troubles.is_empty() {
+    let settled = quiet::settle(engine, undo.id)?;
+    if settled.paid {
+        points::end(engine.layout, undo.id)?;
+    }
+    if settled.troubles.is_empty() {
         return Ok(());
     }
-    Err(EngineError::Units(troubles.join("; ")))
+    Err(EngineError::Units(settled.troubles.join("; ")))
+}
+
+/// Whether the units that were stopped for the undo point are so still: what
+/// one wrote since would be in no point.
+fn still_stopped(engine: &Engine<'_>, entry: &Entry) -> Result<(), EngineError> {
+    if entry.stopped.is_empty() || !quiet::is_live(engine) {
+        return Ok(());
+    }
+    let running = services::running(engine.runner, &entry.stopped)
+        .map_err(|e| EngineError::Units(e.to_string()))?;
+    match running.is_empty() {
+        true => Ok(()),
+        false => Err(EngineError::Units(format!(
+            "{} started again after the restore point that undoes this was taken",
+            running.join(", ")
+        ))),
+    }
 }
 
 fn start_units(engine: &Engine<'_>, entry: &Entry) -> Vec<String> {
@@ -517,9 +540,18 @@ pub(super) fn execute_bare(engine: &Engine<'_>, plan: &Plan) -> Result<Option<i3
     Ok(activated.code)
 }
 
-/// An error that stopped a restore after its beginning.
-pub(super) fn halfway(why: EngineError) -> EngineError {
-    EngineError::Halfway { why: Box::new(why) }
+/// An error that stopped a restore after its beginning, with the units that
+/// stay stopped until it ends.
+pub(super) fn halfway(why: EngineError, stopped: &[String]) -> EngineError {
+    let stopped = match &why {
+        // Systemd was asked to start them, and the message says which failed.
+        EngineError::Units(_) => Vec::new(),
+        _ => stopped.to_vec(),
+    };
+    EngineError::Halfway {
+        why: Box::new(why),
+        stopped,
+    }
 }
 
 /// The point that undoes this restore: what is there now, of all that the
@@ -605,7 +637,7 @@ pub(super) fn converge(
     entry: &Entry,
 ) -> Result<Restored, EngineError> {
     let stores = engine.stores()?;
-    let staged = stage(engine, &stores, &plan, &undo)?;
+    let staged = stage(engine, &stores, &plan, &undo, || Ok(()))?;
     let placed = put_in_place(engine, staged, &plan)?;
     finish(engine, &stores, plan, undo, entry, placed)
 }
@@ -615,9 +647,10 @@ fn stage<'a>(
     stores: &'a Stores,
     plan: &'a Plan,
     undo: &Point,
+    last: impl FnOnce() -> Result<(), EngineError>,
 ) -> Result<Vec<put::Staged<'a>>, EngineError> {
     step("restore.staged", || {
-        put::stage(engine, stores, &plan.roots, undo.id)
+        put::stage(engine, stores, &plan.roots, undo.id, last)
     })
 }
 
@@ -823,8 +856,11 @@ fn no_switch(engine: &Engine<'_>) -> Result<(), EngineError> {
             .collect();
         if let Some(first) = left.first() {
             return Err(EngineError::NotVerified(format!(
-                "{} path(s) still differ, the first is {}",
-                left.len(),
+                "{}, the first is {}",
+                match left.len() {
+                    1 => "1 path still differs".to_owned(),
+                    n => format!("{n} paths still differ"),
+                },
                 first.display()
             )));
         }

@@ -40,6 +40,7 @@ pub mod points;
 pub mod policy_file;
 pub mod probe;
 pub mod room;
+pub mod rights;
 pub mod run;
 pub mod scratch;
 pub mod secret;

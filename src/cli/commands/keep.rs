@@ -51,9 +51,9 @@ pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
     s.engine().check_finished()?;
     if points + generations == 0 {
         // There may still be leftovers of a prune that was killed.
-        prune::tidy(&s.engine())?;
+        let tidied = prune::tidy(&s.engine())?;
         let pins = remove_pins(s, &plans)?;
-        return tell(s, &Pruned::default(), &[], &pins);
+        return tell(s, &tidied, &[], &pins);
     }
     s.out.say(plan_text(&plans, &s.out.style).trim_end())?;
     let question = format!(
