@@ -92,6 +92,10 @@ impl Failure {
                 Selector::LatestGood(_) => "cairn list, then cairn mark-good ID".into(),
                 _ => "cairn list".into(),
             },
+            Self::Engine(EngineError::Select(SelectError::OnlyImported(ids))) => {
+                let newest = ids.first().map_or("ID", String::as_str);
+                format!("cairn show {newest} (imported points are named by their id alone)")
+            }
             Self::Engine(e) => e.next(),
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
             Self::NotPicked => "cairn show ID".into(),

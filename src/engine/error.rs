@@ -7,6 +7,7 @@ use crate::nix::store_path::StorePath;
 use crate::plan::humane::{bytes, duration};
 use crate::plan::merge::FileConflict;
 use crate::plan::prune::PruneError;
+use crate::point::document::RootKind;
 use crate::point::path::printable;
 use crate::point::selector::SelectError;
 use crate::system::IoError;
@@ -163,6 +164,30 @@ pub enum EngineError {
         path: PathBuf,
         /// One that it does hold.
         near: Option<PathBuf>,
+    },
+    /// A path that the point knows was not there.
+    #[error(
+        "{} was not there when restore point {point} was taken",
+        printable(path)
+    )]
+    AbsentThen {
+        /// Short id.
+        point: String,
+        /// The path.
+        path: PathBuf,
+    },
+    /// A path that was there and could not be captured.
+    #[error(
+        "{} could not be captured in restore point {point}: {why}",
+        printable(path)
+    )]
+    NotCaptured {
+        /// Short id.
+        point: String,
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        why: String,
     },
     /// A file is in the way of one that is to be made.
     #[error("{} is there already", printable(.0))]
@@ -330,6 +355,9 @@ pub(super) fn still_stopped(units: &[String]) -> String {
         many => format!("; {} stay stopped until it ends", many.join(", ")),
     }
 }
+        if let Some(error) = Self::known_missing(point, path) {
+            return error;
+        }
 
         }
     }
@@ -341,7 +369,34 @@ pub(super) fn still_stopped(units: &[String]) -> String {
             self,
             Self::Lock(LockError::Held { .. }) | Self::Unfinished(_)
         )
+    /// A path that a restore was to bring back, and that is neither in the point
+    /// nor on disk.
+    pub(super) fn nowhere(point: &crate::point::Point, path: PathBuf) -> Self {
+        Self::known_missing(point, &path).unwrap_or_else(|| Self::NoSuchPath {
+            point: point.id.short_among([]),
+            path,
+        })
     }
+
+    /// What the point itself says of a path that it does not hold.
+    fn known_missing(point: &crate::point::Point, path: &std::path::Path) -> Option<Self> {
+        let (short, held) = (point.id.short_among([]), path.to_owned());
+        let mut missing = point.completeness.missing().iter();
+        if let Some(missing) = missing.find(|m| path.starts_with(m.what.as_path())) {
+            return Some(Self::NotCaptured {
+                point: short,
+                path: held,
+                why: missing.why.clone(),
+            });
+    }
+        let config = point.config.iter().flat_map(|c| &c.roots);
+        let mut roots = config.chain(point.state.values().flat_map(|set| &set.roots));
+        let absent = roots
+            .any(|root| root.kind == RootKind::Absent && path.starts_with(root.path.as_path()));
+        absent.then_some(Self::AbsentThen {
+            point: short,
+            path: held,
+        })
 
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
@@ -442,3 +497,5 @@ pub(super) fn still_stopped(units: &[String]) -> String {
             Self::Switching { .. } => {
                 "the same command when the switch has ended, or with --lock-timeout 300".into()
             }
+            | Self::AbsentThen { point, .. }
+            | Self::NotCaptured { point, .. }

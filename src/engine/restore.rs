@@ -233,8 +233,7 @@ fn plan_named(
             let plans = apply::plan(engine, stores, point, scope, &Proven::default())?;
             drop(comparing);
             if let Some(path) = plans.unmatched.filter(|_| look == Look::First) {
-                let point = point.id.short_among([]);
-                return Err(EngineError::NoSuchPath { point, path });
+                return Err(EngineError::nowhere(point, path));
             }
             let live = quiet::is_live(engine) && services::present(engine.layout);
             for name in scope.state.iter().filter(|_| live) {
