@@ -102,9 +102,14 @@ impl Failure {
             Self::Usage(_) => "cairn --help".into(),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::PolicyFile(e) => e.next(),
-            Self::Policy(_) => "cairn policy schema (or, to go on with the defaults: cairn \
-                                --policy /dev/null status)"
-                .into(),
+            Self::Policy(LoadError::Io(_)) => {
+                "cairn policy check FILE (the file that is meant)".into()
+            }
+            Self::Policy(LoadError::Policy { path, .. }) => format!(
+                "cairn policy check {} once it is mended (or, to go on with the defaults: cairn \
+                 --policy /dev/null status)",
+                crate::point::path::printable(path)
+            ),
             _ => "cairn status".into(),
         }
     }

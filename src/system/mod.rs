@@ -10,6 +10,7 @@ pub mod aside;
 pub mod attempts;
 pub mod beneath;
 pub mod bus;
+pub mod calendar;
 pub mod clock;
 pub mod container;
 pub mod demo;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::locate::token;
 use super::shape::Wrong;
-use super::{Health, Keep, PointPolicy, Policy, Remote, StateSet, When};
+use super::{Health, Keep, PointPolicy, Policy, Remote, StateSet, When, calendar};
 use crate::point::near::hint;
 use crate::point::{Span, within};
 
@@ -132,6 +132,13 @@ impl Check {
         is_plain(path)
     }
 
+    fn schedule(&mut self, at: String, schedule: Option<&String>) {
+        if let Some(why) = schedule.and_then(|text| calendar::wrong(text)) {
+            self.say(&at, why);
+        }
+        self.text(at, schedule, "\"daily\"");
+    }
+
     fn text(&mut self, at: String, text: Option<&String>, example: &str) {
         if text.is_some_and(|text| text.trim().is_empty()) {
             self.say(at, format!("it is empty; write one, such as {example}"));
@@ -192,11 +199,7 @@ impl Check {
             ),
         }
         if point.trigger == When::Schedule {
-            self.text(
-                format!("{at}/schedule"),
-                point.schedule.as_ref(),
-                "\"daily\"",
-            );
+            self.schedule(format!("{at}/schedule"), point.schedule.as_ref());
         }
         self.text(
             format!("{at}/reason"),
@@ -292,8 +295,7 @@ impl Check {
         if let Some(file) = &remote.password_file {
             self.path(&format!("{at}/passwordFile"), file);
         }
-        let schedule = remote.schedule.as_ref();
-        self.text(format!("{at}/schedule"), schedule, "\"daily\"");
+        self.schedule(format!("{at}/schedule"), remote.schedule.as_ref());
     }
 }
 

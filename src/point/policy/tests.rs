@@ -224,6 +224,11 @@ fn every_fault_is_found_at_its_place() {
         ("/state/db/exclude/0", json!("tmp"), "not an absolute path"),
         (
             "/remotes/disk/passwordFile",
+        (
+            "/points/daily/schedule",
+            json!("dayly"),
+            "did you mean daily?",
+        ),
             json!("key"),
             "not an absolute path",
         ),
