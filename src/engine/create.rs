@@ -105,6 +105,8 @@ pub struct Created {
     pub recovery: Option<RecoveryPassword>,
     /// What is worth knowing and no reason to call the point partial.
     pub warnings: Vec<String>,
+    /// Set when a configuration was asked for and nothing of one was there.
+    pub without_config: bool,
     /// What was not made good after the capture, such as a unit that did not
     /// start again.
     pub troubles: Vec<String>,
@@ -172,7 +174,8 @@ pub fn preview(engine: &Engine<'_>, request: &Request) -> Result<Preview, Engine
 /// What is captured, by the request and the policy.
 fn chosen(engine: &Engine<'_>, request: &Request) -> Result<Choice, EngineError> {
     let policy = choose(engine.policy, &request.trigger);
-    let config = request.config && policy.config;
+    let named = !engine.policy.config_paths.is_empty() || !request.also.is_empty();
+    let config = request.config && policy.config && named;
     match &request.state {
         AskState::Policy => Ok(Choice { config, ..policy }),
         AskState::Held(_) => Ok(Choice {
@@ -239,14 +242,38 @@ pub(super) fn create_locked(
         points::end(engine.layout, id)?;
     }
     fault::point("create.ended");
+    // A restore may well bring back what is not there.
+    let nowhere = nowhere(&point).filter(|_| point.trigger.is_meant());
+    let without_config = nowhere.is_some();
     Ok(Created {
         point,
         marks,
         report,
         recovery,
-        warnings: warnings.into_iter().chain(state.warnings).collect(),
+        warnings: nowhere
+            .into_iter()
+            .chain(warnings)
+            .chain(state.warnings)
+            .collect(),
+        without_config,
         troubles: state.troubles,
     })
+}
+
+/// Said of a point that was to hold a configuration where nothing is of any:
+/// whoever keeps theirs elsewhere must not believe it is safe.
+fn nowhere(point: &Point) -> Option<String> {
+    let roots = &point.config.as_ref()?.roots;
+    if roots.is_empty() || roots.iter().any(|root| root.kind != RootKind::Absent) {
+        return None;
+    }
+    let places: Vec<String> = roots.iter().map(|root| root.path.to_string()).collect();
+    Some(format!(
+        "no configuration was captured: there is nothing at {}; name where yours is in \
+         configPaths of the policy (cairn policy init; on NixOS services.cairn.configPaths), or \
+         [] there if this machine has none of its own",
+        places.join(", ")
+    ))
 }
 
 fn take(
@@ -540,13 +567,6 @@ fn remove_all(
                 forget(&state, id)?;
             }
         }
-        return Ok(troubles);
-    }
-    points::remove(engine.layout, id)?;
-    pins::unpin(engine.layout, id)?;
-    forget(vault.config(), id)?;
-    if let Some(state) = vault.existing_state()? {
-        forget(&state, id)?;
     }
     if paid {
         points::end(engine.layout, id)?;

@@ -1,6 +1,7 @@
 //! One look at everything.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread;
 
 use chrono::{DateTime, Utc};
@@ -10,9 +11,12 @@ use super::health::{self, Ask};
 use super::{Engine, EngineError, diff, history};
 use crate::health::Report;
 use crate::nix::store_path::StorePath;
-use crate::point::document::System;
+use crate::point::document::{RootKind, System};
+use crate::point::path::printable;
 use crate::point::{Issue, Point, PointId, Switch};
 use crate::system::probe::Depth;
+use crate::system::probe::Depth;
+use crate::system::{follow, generations, journal, loader, pointers, points, switches};
 use crate::system::{generations, journal, loader, pointers, switches};
 use crate::system::journal::Entry;
 use crate::vault::Vault;
@@ -155,6 +159,15 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
         notes.push(format!(
             "the next boot, and only that, is of {}",
             once.name()
+    let config_changes = match with_config.map(|p| config_changes(engine, p)) {
+        // Nothing is compared behind it; the rest is as worth knowing as ever.
+        Some(Err(error @ EngineError::LinkAbove(_))) => {
+            notes.push(error.to_string());
+            None
+        }
+        other => other.transpose()?,
+    };
+    notes.extend(nowhere(engine));
         ));
     }
     if let Some(gap) = &gap {

@@ -50,7 +50,8 @@ pub struct Policy {
     #[schemars(extend("pattern" = schema::PATH))]
     pub state_dir: Option<PathBuf>,
     /// Files and folders captured as the configuration.
-    #[schemars(extend("minItems" = 1), inner(regex(pattern = schema::PATH)))]
+    /// None says that this machine has none of its own.
+    #[schemars(inner(regex(pattern = schema::PATH)))]
     pub config_paths: Vec<PathBuf>,
     /// Points that are taken without being asked for, by name.
     #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
@@ -460,7 +461,6 @@ impl Policy {
     pub fn parse(text: &str) -> Result<Self, BadPolicy> {
         parse::parse(text)
     }
-}
 
     /// Every calendar event in it, each with its JSON pointer.
     pub fn schedules(&self) -> Vec<(String, &str)> {
@@ -478,3 +478,4 @@ impl Policy {
 /// What is wrong with a value of a policy, where its text has it.
 pub fn fault_at(text: &str, pointer: &str, message: String) -> Fault {
     parse::fault_at(text, pointer, message)
+}

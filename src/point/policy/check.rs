@@ -76,12 +76,6 @@ impl Check {
         if self.path("/stateDir", state) && state.starts_with(STORE) {
             self.say("/stateDir", "nothing can be written in the store");
         }
-        if policy.config_paths.is_empty() {
-            self.say(
-                "/configPaths",
-                "it is empty: no point would hold a configuration; name one, such as /etc/nixos",
-            );
-        }
         for (n, path) in policy.config_paths.iter().enumerate() {
             let at = format!("/configPaths/{n}");
             if !self.path(&at, path) {
@@ -132,17 +126,17 @@ impl Check {
         is_plain(path)
     }
 
+    fn text(&mut self, at: String, text: Option<&String>, example: &str) {
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            self.say(at, format!("it is empty; write one, such as {example}"));
+        }
+    }
+
     fn schedule(&mut self, at: String, schedule: Option<&String>) {
         if let Some(why) = schedule.and_then(|text| calendar::wrong(text)) {
             self.say(&at, why);
         }
         self.text(at, schedule, "\"daily\"");
-    }
-
-    fn text(&mut self, at: String, text: Option<&String>, example: &str) {
-        if text.is_some_and(|text| text.trim().is_empty()) {
-            self.say(at, format!("it is empty; write one, such as {example}"));
-        }
     }
 
     fn not_zero(&mut self, at: &str, span: Span) {
