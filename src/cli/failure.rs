@@ -99,6 +99,17 @@ impl Failure {
             Self::Engine(e) => e.next(),
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
             Self::NotPicked => "cairn show ID".into(),
+            Self::Io(e) if e.operation == "use the root" => {
+                "cairn --root DIR … (a folder, such as /mnt)".into()
+            }
+            Self::Io(e) => {
+                return EngineError::Io(IoError {
+                    operation: e.operation,
+                    path: e.path.clone(),
+                    source: e.kind().into(),
+                })
+                .next();
+            }
             Self::Usage(_) => "cairn --help".into(),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::PolicyFile(e) => e.next(),

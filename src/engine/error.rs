@@ -424,6 +424,46 @@ pub(super) fn still_stopped(units: &[String]) -> String {
             }
             Self::Run(_) => "restore points are unchanged",
             Self::StoppedPrune => "what was removed stays so, the rest is as it was",
+    /// The file operation that failed, if one did.
+    fn io(&self) -> Option<(&std::path::Path, std::io::ErrorKind)> {
+        match self {
+            Self::Io(e) | Self::Document(StoreDocumentError::Io(e)) => Some((&e.path, e.kind())),
+            Self::Lock(LockError::Io(e)) => Some((&e.path, e.kind())),
+            Self::Vault(VaultError::Io { path, source, .. }) => Some((path, source.kind())),
+            _ => None,
+        }
+    }
+
+    /// What to do about a file operation that failed, where that can be told.
+    fn next_of_io(&self) -> Option<String> {
+        use std::io::ErrorKind;
+
+        let (path, kind) = self.io()?;
+        let path = printable(path);
+        match kind {
+            ErrorKind::ReadOnlyFilesystem => Some(format!(
+                "mount -o remount,rw \"$(findmnt -n -o TARGET -T {path})\" (or, without: cairn \
+                 restore ID --to DIR, cairn export ID FILE)"
+            )),
+            // In the vault it is full of points; elsewhere of other things.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                if !matches!(self, Self::Vault(_)) =>
+            {
+                Some(format!(
+                    "df -h {path} (then make room there, and the same command again)"
+                ))
+            }
+            ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
+                Some("sudo cairn …".to_owned())
+            }
+            // What the vault lacks is damage.
+            ErrorKind::NotFound if !matches!(self, Self::Vault(_)) => {
+                Some(format!("ls -ld {path} (is it spelt right, and mounted?)"))
+            }
+            _ => None,
+        }
+    }
+
             e if e.is_stopped() => "nothing was changed",
             _ => "nothing was changed",
         }
@@ -440,7 +480,10 @@ pub(super) fn still_stopped(units: &[String]) -> String {
             Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
             Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),
-            Self::Policy(_) => "cairn policy show".into(),
+            Self::Policy(_) => "cairn policy check".into(),
+        if let Some(next) = self.next_of_io() {
+            return next;
+        }
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. }
             | Self::NoSuchPath { point, .. }

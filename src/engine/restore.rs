@@ -16,6 +16,7 @@ use super::state::{self, Source};
 use super::step::step;
 use super::{Engine, EngineError, Stores, merge, put, quiet, versions};
 use crate::nix::store_path::StorePath;
+use crate::plan::humane::were;
 use crate::plan::restore::{ProfileMove, Reach, SystemPlan, When, plan_system};
 use crate::point::document::{System, Trigger};
 use crate::point::{BytePath, Point, PointId, Selector};
@@ -261,8 +262,8 @@ fn plan_named(
     }
     if let Some(point) = goal.point().filter(|p| files && !p.is_complete()) {
         warnings.push(format!(
-            "the point is partial: {} item(s) were not captured and stay as they are",
-            point.completeness.missing().len()
+            "the point is partial: {} not captured; what is there now stays",
+            were(point.completeness.missing().len())
         ));
     }
     Ok(Plan {

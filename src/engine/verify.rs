@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::progress::Task;
 use super::repair::{self, Repaired, known};
 use super::{Engine, EngineError, store_check};
+use crate::plan::humane::were;
 use crate::point::{Point, PointId};
 use crate::system::points::Catalogue;
 use crate::system::{pins, points, store};
@@ -118,9 +119,9 @@ pub fn verify(engine: &Engine<'_>, options: Options) -> Result<Report, EngineErr
         let missing = point.completeness.missing();
         if !missing.is_empty() {
             report.notes.push(format!(
-                "{} is partial: {} item(s) were not captured",
+                "{} is partial: {} not captured",
                 point.id.short_among([]),
-                missing.len()
+                were(missing.len())
             ));
         }
     }

@@ -182,10 +182,11 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64], pins: &[String]) -> Resul
         }
         if !deleted.is_empty() {
             let numbers: Vec<String> = deleted.iter().map(u64::to_string).collect();
-            let numbers = numbers.join(", ");
+            let s = if numbers.len() == 1 { "" } else { "s" };
             text.push_str(&format!(
-                "{} generation(s) {numbers}\n",
-                style.green("removed")
+                "{} generation{s} {}\n",
+                style.green("removed"),
+                numbers.join(", ")
             ));
         }
         for pin in pins {
