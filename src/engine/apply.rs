@@ -209,6 +209,7 @@ fn plan_root(
     let (Some(base), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(None);
     };
+    engine.refuse_link_above(path)?;
     let leave = Leave {
         names: stored.names,
         ours: true,

@@ -264,6 +264,7 @@ pub(super) fn files<'a>(
                 ..Leave::default()
             };
             for root in roots {
+                engine.refuse_link_above(root)?;
                 let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;
                 nodes.extend(listing.nodes.into_iter().map(|n| (n.path.clone(), n)));
             }

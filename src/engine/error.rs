@@ -67,11 +67,6 @@ pub enum EngineError {
         still_stopped(&.0.stopped)
     )]
     Unfinished(Box<Entry>),
-    /// There is nothing to resume, abort or undo.
-    #[error("there is no restore to {0}")]
-    NoRestore(&'static str),
-    /// The point holds nothing of what was asked for.
-    #[error("restore point {point} holds no {what}")]
     /// Somebody else switches the system.
     #[error(
         "a switch of the system is under way (switch-to-configuration holds its lock); waited {}",
@@ -81,6 +76,11 @@ pub enum EngineError {
         /// For how long this process waited.
         waited: Duration,
     },
+    /// There is nothing to resume, abort or undo.
+    #[error("there is no restore to {0}")]
+    NoRestore(&'static str),
+    /// The point holds nothing of what was asked for.
+    #[error("restore point {point} holds no {what}")]
     NotHeld {
         /// Short id.
         point: String,
@@ -273,6 +273,13 @@ pub enum EngineError {
     /// The result is not what was planned.
     #[error("the restore ran but did not end as planned: {0}")]
     NotVerified(String),
+    /// A folder above what is to be looked at is a symbolic link by now: behind
+    /// it may be anything, also outside of the root.
+    #[error(
+        "{} is a symbolic link by now; when the restore point was taken, it was none",
+        printable(.0)
+    )]
+    LinkAbove(PathBuf),
     /// There is no way from here to there; found before anything was changed.
     #[error("{0}")]
     NoWay(String),
@@ -281,6 +288,8 @@ pub enum EngineError {
     Halfway {
         /// What stopped it.
         why: Box<EngineError>,
+        /// Units that stay stopped until it ends.
+        stopped: Vec<String>,
     },
     /// The switch itself failed.
     #[error("switch-to-configuration ended with {code}: {}", crate::system::switch::meaning(*.code))]
@@ -313,8 +322,15 @@ pub enum EngineError {
     Thread,
 }
 
-        /// Units that stay stopped until it ends.
-        stopped: Vec<String>,
+/// Names the units that wait for a restore to end, as the end of a sentence.
+pub(super) fn still_stopped(units: &[String]) -> String {
+    match units {
+        [] => String::new(),
+        [one] => format!("; {one} stays stopped until it ends"),
+        many => format!("; {} stay stopped until it ends", many.join(", ")),
+    }
+}
+
 impl From<crate::plan::tree_diff::TreeError> for EngineError {
     fn from(error: crate::plan::tree_diff::TreeError) -> Self {
         Self::NoWay(error.to_string())
@@ -339,6 +355,9 @@ impl EngineError {
         path: &std::path::Path,
         held: impl Iterator<Item = &'p PathBuf>,
     ) -> Self {
+        if let Some(error) = Self::known_missing(point, path) {
+            return error;
+        }
         let known: Vec<&str> = held.filter_map(|p| p.to_str()).collect();
         let near = path
             .to_str()
@@ -347,28 +366,9 @@ impl EngineError {
             point: point.id.short_among([]),
             path: path.to_owned(),
             near: near.map(PathBuf::from),
-/// Names the units that wait for a restore to end, as the end of a sentence.
-pub(super) fn still_stopped(units: &[String]) -> String {
-    match units {
-        [] => String::new(),
-        [one] => format!("; {one} stays stopped until it ends"),
-        many => format!("; {} stay stopped until it ends", many.join(", ")),
-    }
-}
-        if let Some(error) = Self::known_missing(point, path) {
-            return error;
-        }
-
         }
     }
 
-    /// Whether nothing was begun because somebody else is at work, or did not
-    /// end what they had begun.
-    pub fn is_kept_out(&self) -> bool {
-        matches!(
-            self,
-            Self::Lock(LockError::Held { .. }) | Self::Unfinished(_)
-        )
     /// A path that a restore was to bring back, and that is neither in the point
     /// nor on disk.
     pub(super) fn nowhere(point: &crate::point::Point, path: PathBuf) -> Self {
@@ -388,7 +388,7 @@ pub(super) fn still_stopped(units: &[String]) -> String {
                 path: held,
                 why: missing.why.clone(),
             });
-    }
+        }
         let config = point.config.iter().flat_map(|c| &c.roots);
         let mut roots = config.chain(point.state.values().flat_map(|set| &set.roots));
         let absent = roots
@@ -397,6 +397,16 @@ pub(super) fn still_stopped(units: &[String]) -> String {
             point: short,
             path: held,
         })
+    }
+
+    /// Whether nothing was begun because somebody else is at work, or did not
+    /// end what they had begun.
+    pub fn is_kept_out(&self) -> bool {
+        matches!(
+            self,
+            Self::Lock(LockError::Held { .. }) | Self::Unfinished(_)
+        )
+    }
 
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
@@ -414,16 +424,6 @@ pub(super) fn still_stopped(units: &[String]) -> String {
         }
     }
 
-    /// What was left as it was, as the end of a sentence.
-    pub fn untouched(&self) -> &'static str {
-        match self {
-            Self::Unfinished(_) => "nothing more was changed",
-            Self::Halfway { .. } => {
-                "the restore is not finished; what was there before is in the restore point \
-                 taken first"
-            }
-            Self::Run(_) => "restore points are unchanged",
-            Self::StoppedPrune => "what was removed stays so, the rest is as it was",
     /// The file operation that failed, if one did.
     fn io(&self) -> Option<(&std::path::Path, std::io::ErrorKind)> {
         match self {
@@ -464,6 +464,16 @@ pub(super) fn still_stopped(units: &[String]) -> String {
         }
     }
 
+    /// What was left as it was, as the end of a sentence.
+    pub fn untouched(&self) -> &'static str {
+        match self {
+            Self::Unfinished(_) => "nothing more was changed",
+            Self::Halfway { .. } => {
+                "the restore is not finished; what was there before is in the restore point \
+                 taken first"
+            }
+            Self::Run(_) => "restore points are unchanged",
+            Self::StoppedPrune => "what was removed stays so, the rest is as it was",
             e if e.is_stopped() => "nothing was changed",
             _ => "nothing was changed",
         }
@@ -471,23 +481,29 @@ pub(super) fn still_stopped(units: &[String]) -> String {
 
     /// The next command to run.
     pub fn next(&self) -> String {
+        if let Some(next) = self.next_of_io() {
+            return next;
+        }
         match self {
             Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
             Self::StoppedPrune => "cairn prune".into(),
             e if e.is_stopped() => "the same command again".into(),
             Self::OtherVersion(_) => "cairn restore ID --state SET (both together)".into(),
+            Self::LinkAbove(path) => format!(
+                "ls -l {} (and put a folder there, or: cairn restore ID --to DIR)",
+                printable(path)
+            ),
             Self::NoWay(_) => "cairn diff".into(),
             Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
             Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),
             Self::Policy(_) => "cairn policy check".into(),
-        if let Some(next) = self.next_of_io() {
-            return next;
-        }
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. }
             | Self::NoSuchPath { point, .. }
             | Self::NotInPoint { point, .. }
+            | Self::AbsentThen { point, .. }
+            | Self::NotCaptured { point, .. }
             | Self::NoSuchSet { point, .. } => {
                 format!("cairn show {point}")
             }
@@ -505,6 +521,9 @@ pub(super) fn still_stopped(units: &[String]) -> String {
             Self::NoStateVault => "cairn verify".into(),
             Self::NoRoom { .. } => "cairn prune".into(),
             Self::Units(_) => "systemctl --failed".into(),
+            Self::Switching { .. } => {
+                "the same command when the switch has ended, or with --lock-timeout 300".into()
+            }
             Self::Lock(LockError::Held { .. }) => {
                 "cairn status (then again, or with --lock-timeout 300)".into()
             }
@@ -537,8 +556,3 @@ pub(super) fn still_stopped(units: &[String]) -> String {
         }
     }
 }
-            Self::Switching { .. } => {
-                "the same command when the switch has ended, or with --lock-timeout 300".into()
-            }
-            | Self::AbsentThen { point, .. }
-            | Self::NotCaptured { point, .. }

@@ -46,6 +46,7 @@ pub mod verify;
 mod versions;
 mod watch;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,7 +112,6 @@ impl Engine<'_> {
 
     fn lock(&self, mode: Mode) -> Result<Lock, EngineError> {
         points::prepare(self.layout)?;
-        self.check_stop()?;
         self.locked(|stops| Lock::take_unless(self.layout.state(), mode, self.patience, stops))
     }
 
@@ -129,6 +129,7 @@ impl Engine<'_> {
         &self,
         take: impl FnOnce(&dyn Fn() -> bool) -> Result<Lock, LockError>,
     ) -> Result<Lock, EngineError> {
+        self.check_stop()?;
         let taken = take(&|| self.progress.stops());
         if taken.is_err() {
             self.check_stop()?;
@@ -152,6 +153,25 @@ impl Engine<'_> {
             Some(entry) => Err(EngineError::Unfinished(Box::new(entry))),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a logical path with a symbolic link above it: reading there would
+    /// follow it, and out of another root.
+    fn refuse_link_above(&self, logical: &Path) -> Result<(), EngineError> {
+        let Some(above) = logical.parent() else {
+            return Ok(());
+        };
+        if self.layout.resolve(above)? == above {
+            return Ok(());
+        }
+        let mut folders: Vec<&Path> = above.ancestors().collect();
+        folders.reverse();
+        for folder in folders {
+            if self.layout.resolve(folder)? != folder {
+                return Err(EngineError::LinkAbove(folder.to_owned()));
+            }
+        }
+        Ok(())
     }
 
     fn watch(&self) -> Arc<dyn Watch> {

@@ -119,6 +119,7 @@ fn then_and_now(
             sockets: true,
             contents: true,
         };
+        engine.refuse_link_above(root.path.as_path())?;
         let mut found = tree::list(&top, &relative(root.path.as_path()), leave)?.nodes;
         if set.snapshot().is_some() {
             recognise(&mut found, &held, stores.state()?, &top, &Proven::default())?;

@@ -14,11 +14,9 @@ use crate::nix::store_path::StorePath;
 use crate::point::document::{RootKind, System};
 use crate::point::path::printable;
 use crate::point::{Issue, Point, PointId, Switch};
-use crate::system::probe::Depth;
+use crate::system::journal::Entry;
 use crate::system::probe::Depth;
 use crate::system::{follow, generations, journal, loader, pointers, points, switches};
-use crate::system::{generations, journal, loader, pointers, switches};
-use crate::system::journal::Entry;
 use crate::vault::Vault;
 
 /// The state of the machine and of its restore points.
@@ -57,11 +55,11 @@ pub struct Status {
     pub state_dir: String,
     /// An interrupted restore.
     pub unfinished: bool,
-    /// What wants attention, one line each.
-    pub notes: Vec<String>,
     /// Units that were stopped for a restore or a capture, and wait for it to
     /// end or for the next run to make good what it owed.
     pub stopped: Vec<String>,
+    /// What wants attention, one line each.
+    pub notes: Vec<String>,
 }
 
 /// Health in one line.
@@ -159,6 +157,8 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
         notes.push(format!(
             "the next boot, and only that, is of {}",
             once.name()
+        ));
+    }
     let config_changes = match with_config.map(|p| config_changes(engine, p)) {
         // Nothing is compared behind it; the rest is as worth knowing as ever.
         Some(Err(error @ EngineError::LinkAbove(_))) => {
@@ -168,14 +168,14 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
         other => other.transpose()?,
     };
     notes.extend(nowhere(engine));
-        ));
-    }
     if let Some(gap) = &gap {
         notes.push(format!(
             "{} was switched to without a restore point",
             gap.to.name()
         ));
     }
+    let unfinished = journal::unfinished(engine.layout)?;
+    let stopped = stopped(engine, unfinished.as_ref())?;
     Ok(Status {
         health: Wellness::default(),
         state: sets.collect(),
@@ -187,9 +187,7 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
         damaged: catalogue.damaged.len(),
         latest: newest(&|(p, _)| p.trigger.is_meant()).map(Brief::from),
         latest_good: newest(&|(p, m)| p.is_good(m)).map(Brief::from),
-    let unfinished = journal::unfinished(engine.layout)?;
-    let stopped = stopped(engine, unfinished.as_ref())?;
-        config_changes: with_config.map(|p| config_changes(engine, p)).transpose()?,
+        config_changes,
         vault_bytes,
         state_dir: engine.layout.state().display().to_string(),
         unfinished: unfinished.is_some(),
@@ -200,17 +198,6 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
     })
 }
 
-fn config_changes(engine: &Engine<'_>, point: &Point) -> Result<usize, EngineError> {
-    let (from, to) = (diff::End::Point(Box::new(point.clone())), diff::End::Now);
-    Ok(diff::config_alone(engine, &from, &to)?.len())
-}
-
-/// Where the pointers disagree.
-fn notes(system: &System) -> Vec<String> {
-    let mut notes = Vec::new();
-    let profile = system.profile.as_ref().map(|p| &p.toplevel);
-    let is = |a: Option<&StorePath>, b: Option<&StorePath>| a.is_none() || b.is_none() || a == b;
-    let current = system
 /// Told where nothing is of a configuration that points are to hold.
 fn nowhere(engine: &Engine<'_>) -> Option<String> {
     let paths = &engine.policy.config_paths;
@@ -244,6 +231,17 @@ fn stopped(engine: &Engine<'_>, unfinished: Option<&Entry>) -> Result<Vec<String
     Ok(units)
 }
 
+fn config_changes(engine: &Engine<'_>, point: &Point) -> Result<usize, EngineError> {
+    let (from, to) = (diff::End::Point(Box::new(point.clone())), diff::End::Now);
+    Ok(diff::config_alone(engine, &from, &to)?.len())
+}
+
+/// Where the pointers disagree.
+fn notes(system: &System) -> Vec<String> {
+    let mut notes = Vec::new();
+    let profile = system.profile.as_ref().map(|p| &p.toplevel);
+    let is = |a: Option<&StorePath>, b: Option<&StorePath>| a.is_none() || b.is_none() || a == b;
+    let current = system
         .specialisation
         .as_ref()
         .map(|s| &s.parent)
