@@ -516,6 +516,18 @@ pub enum Config {
         /// Leave files alone that were added since
         #[arg(long)]
         keep_added: bool,
+        /// Bring copies out to DIR, which is empty or not there, and change nothing else
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["merge", "keep_added"])]
+        to: Option<PathBuf>,
+        /// Put its changes since the point before on top of what is there now
+        #[arg(long)]
+        merge: bool,
+        /// Merge the changes since this point instead
+        #[arg(long, value_name = "ID", requires = "merge")]
+        merge_base: Option<Selector>,
+        /// Write conflicts into the files, between markers
+        #[arg(long, requires = "merge")]
+        allow_conflicts: bool,
     },
 }
 
