@@ -534,6 +534,7 @@ pub(super) fn execute_bare(engine: &Engine<'_>, plan: &Plan) -> Result<Option<i3
     if let Some(fetch) = &plan.fetch {
         return Err(fetch::is_gone(engine, &plan.goal, &fetch.gone[0]));
     }
+    await_switch(engine, plan)?;
     move_profile(engine, system)?;
     let activated = activate(engine, system, &plan.scope, &plan.goal.label())?;
     verify_system(engine, system)?;
@@ -566,7 +567,6 @@ pub(super) fn undo_point(
     request.trigger = Trigger::PreRestore;
     let config = plan.roots.iter().filter(|r| r.part == Part::Config);
     request.also = config.map(|r| r.root.path.0.clone()).collect();
-    await_switch(engine, plan)?;
     let mut sources = Vec::new();
     if let Some(point) = plan.goal.point() {
         for name in &plan.scope.state {
@@ -792,6 +792,28 @@ fn activate(
     Ok(activated)
 }
 
+/// A switch of somebody else would make ours give up at once, when the files
+/// have changed already: so its end is waited for before anything has.
+///
+/// # Errors
+/// [`EngineError::Switching`] when it goes on for longer than the patience.
+pub(super) fn await_switch(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
+    let activates = |system: &SystemPlan| !system.activations.is_empty();
+    if engine.layout.is_live() && plan.system.as_ref().is_some_and(activates) {
+        return no_switch(engine);
+    }
+    Ok(())
+}
+
+fn no_switch(engine: &Engine<'_>) -> Result<(), EngineError> {
+    match switch::wait_until_free(engine.layout, Some(engine.patience))? {
+        true => Ok(()),
+        false => Err(EngineError::Switching {
+            waited: engine.patience,
+        }),
+    }
+}
+
 /// The boot step in another root: its boot loader learns of the profile's
 /// system.
 fn tell_loader(
@@ -830,28 +852,6 @@ fn verify_files(
         let left: Vec<PathBuf> = apply::plan(engine, stores, point, &plan.scope, proven)?
             .roots
             .iter()
-/// A switch of somebody else would make ours give up at once, when the files
-/// have changed already: so its end is waited for before anything has.
-///
-/// # Errors
-/// [`EngineError::Switching`] when it goes on for longer than the patience.
-pub(super) fn await_switch(engine: &Engine<'_>, plan: &Plan) -> Result<(), EngineError> {
-    let activates = |system: &SystemPlan| !system.activations.is_empty();
-    if engine.layout.is_live() && plan.system.as_ref().is_some_and(activates) {
-        return no_switch(engine);
-    }
-    Ok(())
-}
-
-fn no_switch(engine: &Engine<'_>) -> Result<(), EngineError> {
-    match switch::wait_until_free(engine.layout, Some(engine.patience))? {
-        true => Ok(()),
-        false => Err(EngineError::Switching {
-            waited: engine.patience,
-        }),
-    }
-}
-
             .flat_map(|r| r.changed_paths().collect::<Vec<_>>())
             .collect();
         if let Some(first) = left.first() {
