@@ -562,7 +562,7 @@ fn a_file_nobody_may_write_to_is_an_error_and_leaves_nothing() {
 
 #[test]
 fn with_imported_points_alone_a_word_says_so_and_their_ids_work() {
-    let Some((_, id, file)) = exported(&[]) else {
+    let Some((_tower, id, file)) = exported(&[]) else {
         return;
     };
     let Some(laptop) = home("laptop") else { return };

@@ -502,7 +502,7 @@ fn an_interrupted_restore_names_the_units_that_wait_for_its_end() {
     host.machine.write("var/lib/app/deep/er/file", "two\n");
     let mut command = host.command(&["restore", "--only", "state", "-y"]);
     command.env("CAIRN_FAULT", "restore.file=int");
-    let told = Run::from(command.output().unwrap()).ends(22);
+    let told = Run::from(command.output().unwrap()).ends(130);
     let waits = "app.service stays stopped until it ends";
     assert!(one_line(&told).contains(waits), "{}", told.err);
     let refused = host.run(&["prune", "-y"]).ends(22);

@@ -29,6 +29,8 @@ const DAYS: [&str; 7] = [
     "sunday",
 ];
 
+const SHORT: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
 /// Others that systemd takes, and that are no suggestions.
 const SELDOM: [&str; 4] = ["biannually", "bi-annually", "semi-annually", "anually"];
 
@@ -81,7 +83,7 @@ fn wrong_days(text: &str, alone: bool) -> Option<String> {
     let bad = names.into_iter().find(|name| !is_day(name))?;
     let known: Vec<&str> = match alone {
         true => WORDS.iter().chain(&DAYS).copied().collect(),
-        false => DAYS.to_vec(),
+        false => SHORT.to_vec(),
     };
     Some(format!(
         "'{bad}' is no calendar event of systemd, such as daily or \"Mon 07:00\": {}",
@@ -170,7 +172,7 @@ mod tests {
         for (text, told) in [
             ("dayly", "did you mean daily?"),
             ("every day", "'every' is no calendar event"),
-            ("Mon..Fir 07:30", "did you mean friday?"),
+            ("Mon..Fir 07:30", "did you mean Fri?"),
             ("25:00", "no time of a day"),
             ("daily 07:00", "stands alone"),
             ("*-*-* 07:60", "no time of a day"),
