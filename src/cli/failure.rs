@@ -102,14 +102,12 @@ impl Failure {
             Self::Io(e) if e.operation == "use the root" => {
                 "cairn --root DIR … (a folder, such as /mnt)".into()
             }
-            Self::Io(e) => {
-                return EngineError::Io(IoError {
-                    operation: e.operation,
-                    path: e.path.clone(),
-                    source: e.kind().into(),
-                })
-                .next();
-            }
+            Self::Io(e) => EngineError::Io(IoError {
+                operation: e.operation,
+                path: e.path.clone(),
+                source: e.kind().into(),
+            })
+            .next(),
             Self::Usage(_) => "cairn --help".into(),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::PolicyFile(e) => e.next(),
