@@ -376,13 +376,17 @@ pub fn marked_points(layout: &Layout) -> Result<Vec<(Point, Marks)>, IoError> {
     Ok(found)
 }
 
-/// Notes, durably, that a point is being taken or removed.
+/// Notes, durably, that a point is being taken or removed. A marker that is
+/// there stays as it is.
 ///
 /// # Errors
 /// When the marker cannot be written.
 pub fn begin(layout: &Layout, id: PointId) -> Result<(), IoError> {
     let path = layout.inflight().join(id.to_string());
-    fs::write(&path, b"").at("create", &path)?;
+    // What is still owed for it stays written there.
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    options.open(&path).at("create", &path)?;
     durable::sync_parent(&path)
 }
 
@@ -478,4 +482,28 @@ pub fn sweep(layout: &Layout) -> Result<(), IoError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_that_is_there_keeps_what_is_owed() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new("/", dir.path());
+        prepare(&layout).unwrap();
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        begin(&layout, id).unwrap();
+        assert_eq!(owed(&layout, id).unwrap(), Owed::default());
+        let debt = Owed {
+            units: vec!["app.service".to_owned()],
+            ..Owed::default()
+        };
+        owe(&layout, id, &debt).unwrap();
+        begin(&layout, id).unwrap();
+        assert_eq!(owed(&layout, id).unwrap(), debt);
+        end(&layout, id).unwrap();
+        assert_eq!(inflight(&layout).unwrap(), []);
+    }
 }
