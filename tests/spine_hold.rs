@@ -606,7 +606,8 @@ fn a_system_gone_back_to_is_warned_of_when_state_is_newer() {
     assert!(one_line(&told).contains("16.4 comes back"), "{}", told.err);
     // Both together fit.
     let told = host.run(&["restore", "-n"]).ends(0);
-    assert!(!told.err.contains("16"), "{}", told.err);
+    let silent = !told.err.contains("state app") && !told.err.contains("PG_VERSION");
+    assert!(silent, "{}", told.err);
     // State alone does not.
     let told = host.run(&["restore", "--only", "state", "-n"]).ends(0);
     let words = one_line(&told);
