@@ -19,7 +19,7 @@ fn request(root: &Path) -> CaptureRequest {
             logical: "/etc/nixos".into(),
         }],
         exclude_names: vec![".git".into()],
-        exclude_prefixes: vec![".cairn-".into()],
+        exclude_named: |_| false,
         exclude_paths: vec![],
         on_unreadable: OnUnreadable::Fail,
         parent: None,

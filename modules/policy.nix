@@ -18,6 +18,7 @@ let
     version = 1;
     inherit (cfg)
       stateDir
+      caches
       configPaths
       preSwitch
       bootGate

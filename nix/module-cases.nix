@@ -8,6 +8,13 @@
 
     disabled = { };
 
+    deployed-from-elsewhere = {
+      services.cairn = {
+        enable = true;
+        configPaths = [ ];
+      };
+    };
+
     full = {
       services.cairn = {
         enable = true;
@@ -16,6 +23,7 @@
           "/etc/nixos"
           "/home/alice/machines"
         ];
+        caches = [ "https://cache.example.org" ];
         points = {
           hourly.schedule = "hourly";
           before-work = {
@@ -290,9 +298,9 @@
       set.stateDir = "/var/tmp/cairn";
       says = "emptied at boot";
     };
-    no-configuration = {
-      set.configPaths = [ ];
-      says = "Name at least one file or directory";
+    blank-cache = {
+      set.caches = [ "" ];
+      says = "Write the URL of a Nix store";
     };
     configuration-relative = {
       set.configPaths = [ "nixos" ];

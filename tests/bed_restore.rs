@@ -75,6 +75,45 @@ fn configuration_state_and_system_come_back_together_and_are_undone() {
 }
 
 #[test]
+fn a_restore_beside_a_switch_waits_or_gives_up_before_anything_changes() {
+    let Some(bed) = Bed::with_cairn() else { return };
+    let id = create(&bed);
+    change_all(&bed, "other-good");
+    let (changed, pid) = (contents(&bed), main_pid(&bed));
+    let lock = "flock /run/nixos/switch-to-configuration.lock";
+    bed.sh(&format!(
+        "setsid {lock} sh -c 'echo $$ >/run/holder; exec sleep 300' >/dev/null 2>&1 & sleep 0.3"
+    ))
+    .ok();
+    let refused = bed.cairn(&format!("--lock-timeout 1 restore {id} --yes"));
+    assert!(
+        refused.err.contains("a switch of the system is under way")
+            && refused.err.contains("nothing was changed"),
+        "{refused:?}"
+    );
+    refused.ends(11);
+    assert_eq!(contents(&bed), changed);
+    assert_eq!(bed.pointers(), runs("other-good"));
+    // Nothing was stopped for it either, and nothing is to be resumed.
+    assert_eq!(main_pid(&bed), pid);
+    bed.cairn("status").ends(0);
+    // Without a system to switch to nobody waits.
+    bed.cairn(&format!(
+        "--lock-timeout 1 restore {id} --only config --yes"
+    ))
+    .ends(0);
+    bed.cairn("undo --yes").ends(0);
+    // It waits for the end of the switch, where that comes in time.
+    bed.sh("kill $(cat /run/holder)").ok();
+    bed.sh(&format!(
+        "setsid {lock} sleep 2 >/dev/null 2>&1 & sleep 0.3"
+    ))
+    .ok();
+    bed.cairn(&format!("restore {id} --yes")).ends(0);
+    assert_eq!(bed.pointers(), runs("good"));
+}
+
+#[test]
 fn a_scheduled_point_is_taken_by_its_confined_unit_when_its_time_comes() {
     let Some(bed) = Bed::with_cairn() else { return };
     let pid = main_pid(&bed);

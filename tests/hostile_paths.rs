@@ -299,15 +299,21 @@ fn a_folder_that_holds_a_repository_is_not_replaced() {
     assert_eq!(fs::read(other.join("HEAD")).unwrap(), b"history");
 }
 
-/// Only what staging names is swept away.
+/// Only what staging names is swept away and left out; what merely looks like
+/// it is captured and comes back.
 #[test]
-fn files_that_only_look_staged_are_left_alone() {
+fn files_that_only_look_staged_are_a_persons_own() {
     let machine = machine();
     let theirs = [".cairn-notes", ".cairn-", ".cairn-0123-0"];
     for name in theirs {
         fs::write(machine.etc().join(name), "mine").unwrap();
     }
     fs::create_dir(machine.etc().join(".cairn-folder")).unwrap();
+    machine.create("with them");
+    for name in theirs {
+        fs::write(machine.etc().join(name), "changed").unwrap();
+    }
+    fs::remove_dir(machine.etc().join(".cairn-folder")).unwrap();
     let left = format!(".cairn-{}-3", "0123456789abcdef".repeat(2));
     fs::write(machine.etc().join("folder").join(&left), "of a crash").unwrap();
     fs::write(machine.etc().join("victim"), "changed").unwrap();

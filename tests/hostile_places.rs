@@ -134,6 +134,105 @@ fn a_configuration_in_a_read_only_etc_comes_back() {
     assert!(lines.is_empty(), "{lines:?}");
 }
 
+/// What is on a disk that was mounted read-only, as for a rescue, is read
+/// without a lock file and brought out elsewhere; what would change it says how
+/// that could be.
+#[test]
+fn a_read_only_disk_is_read_and_brought_out() {
+    const NAME: &str = "a_read_only_disk_is_read_and_brought_out";
+    if !namespaces(NAME) {
+        return;
+    }
+    let machine = Machine::plain();
+    let one = machine.create("then");
+    fs::write(machine.etc().join("configuration.nix"), "{ new = 1; }\n").unwrap();
+    for locked in [true, false] {
+        if !locked {
+            for file in ["lock", "lock.turnstile"] {
+                fs::remove_file(machine.state().join(file)).unwrap();
+            }
+        }
+        let out = tempfile::tempdir().unwrap();
+        let copies = out.path().join("copies");
+        let file = out.path().join("point.cairn");
+        let (copies_, file_) = (copies.to_str().unwrap(), file.to_str().unwrap());
+        let script = r#"
+            mount --bind "$ROOT" "$ROOT"
+            mount -o remount,bind,ro "$ROOT"
+            ! touch "$ROOT/x" 2>/dev/null
+            "$@"
+        "#;
+        let run = |args: &[&str]| machine.wrapped(script, args);
+        for args in [
+            &["list"][..],
+            &["show", &one],
+            &["show", &one, "--cat", "/etc/nixos/configuration.nix"],
+            &["diff", &one],
+            &["status"],
+            &["verify", "--read-data"],
+            &["restore", &one, "--to", copies_],
+            &["export", &one, file_],
+            &["restore", &one, "-n"],
+        ] {
+            let ended = run(args);
+            assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.told());
+        }
+        let copy = fs::read(copies.join("etc/nixos/configuration.nix")).unwrap();
+        assert_eq!(copy, b"{ }\n");
+        assert!(file.metadata().unwrap().len() > 0);
+        for args in [
+            &["create"][..],
+            &["restore", &one, "-y"],
+            &["mark-good", &one],
+        ] {
+            let ended = run(args).expect(1);
+            let told = ended.err.contains("Read-only file system")
+                && ended.err.contains("nothing was changed")
+                && ended.err.contains("remount,rw");
+            assert!(told, "{args:?}: {}", ended.told());
+        }
+    }
+    // Another mount of the same disk may be written through.
+    machine.create("again");
+}
+
+/// A folder above the configuration that became a link is not followed, out of
+/// the root least of all.
+#[test]
+fn a_link_above_the_configuration_is_not_followed() {
+    let machine = Machine::plain();
+    let one = machine.create("then");
+    let outside = machine.root.parent().unwrap().join("outside/etc");
+    fs::rename(machine.root.join("etc"), &outside).unwrap();
+    fs::write(outside.join("nixos/secret"), "not of this root").unwrap();
+    symlink(&outside, machine.root.join("etc")).unwrap();
+    let before = listing(machine.root.parent().unwrap(), &["outside"]);
+    for args in [
+        &["restore", &one, "-n"][..],
+        &["restore", &one, "-y"],
+        &["diff", &one],
+    ] {
+        let ended = machine.run(args).expect(1);
+        let told = ended.err.contains("/etc is a symbolic link by now")
+            && ended.err.contains("nothing was changed")
+            && !ended.told().contains("secret");
+        assert!(told, "{}", ended.told());
+    }
+    machine.run(["status"]).expect(0);
+    let lines = changed(
+        &before,
+        &listing(machine.root.parent().unwrap(), &["outside"]),
+    );
+    assert!(lines.is_empty(), "{lines:?}");
+    // Brought out elsewhere it is all the same.
+    let out = tempfile::tempdir().unwrap();
+    let copies = out.path().join("copies");
+    machine
+        .run(["restore", &one, "--to", copies.to_str().unwrap()])
+        .expect(0);
+    assert!(copies.join("etc/nixos/configuration.nix").is_file());
+}
+
 /// On an overlay a folder of the lower layer changes places with nothing.
 #[test]
 fn folders_of_an_overlay_come_and_go() {

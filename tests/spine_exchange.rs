@@ -559,3 +559,22 @@ fn a_file_nobody_may_write_to_is_an_error_and_leaves_nothing() {
     tower.cairn(&args).fails(1, "first line is empty", "");
     assert!(!name.exists());
 }
+
+#[test]
+fn with_imported_points_alone_a_word_says_so_and_their_ids_work() {
+    let Some((_tower, id, file)) = exported(&[]) else {
+        return;
+    };
+    let Some(laptop) = home("laptop") else { return };
+    laptop.ok(&["import", file.to_str().unwrap()]);
+    for word in ["latest", "latest~1", "latest-good", "current"] {
+        laptop.cairn(&["show", word]).fails(
+            10,
+            &format!("only imported ones: {}", support::short(&id)),
+            &format!("cairn show {}", support::short(&id)),
+        );
+    }
+    laptop.ok(&["show", &id]);
+    laptop.create("own");
+    laptop.ok(&["show", "latest"]);
+}

@@ -8,23 +8,23 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Machine, Run, System};
+use support::{Machine, Run, Scripted, System, executable};
 
 /// A machine that says what it is told to.
-struct Patient(Machine);
+struct Patient(Scripted);
 
 const ZONE: &str = "sys/class/thermal/thermal_zone0";
 
 impl Patient {
     /// One that is well.
     fn new() -> Option<Self> {
-        let m = Machine::new()?;
+        let mut m = Scripted::new(r#"{ "gate": { "window": "50ms" } }"#)?;
+        // Units, commands and network of this root are ours.
+        m.live = true;
         m.loader_default(System::Two);
         m.write(
             "proc/meminfo",
@@ -49,42 +49,28 @@ impl Patient {
         m.write(format!("{ZONE}/type"), "acpitz\n");
         m.write(format!("{ZONE}/temp"), "41000\n");
         m.write("run/systemd/timesync/synchronized", "");
-        let patient = Self(m);
-        patient.tool(
+        m.tool(
             "systemctl",
             "case $1 in show) cat \"$UNITS.show\" ;; *) cat \"$UNITS\" ;; esac",
         );
-        patient.tool("systemd-run", "exit 0");
-        patient.tool("journalctl", "exit 0");
-        patient.units("[]");
-        patient.policy(&json!({ "gate": { "window": "50ms" } }));
-        fs::write(patient.0.home().join("units.json.show"), "").unwrap();
-        Some(patient)
+        fs::write(m.home().join("units.json.show"), "").unwrap();
+        Some(Self(m))
     }
 
     fn tool(&self, name: &str, script: &str) {
-        executable(&self.0.home().join(name), script);
+        self.0.tool(name, script);
     }
 
     fn units(&self, json: &str) {
-        fs::write(self.0.home().join("units.json"), json).unwrap();
+        self.0.units(json);
     }
 
     fn policy(&self, policy: &Value) {
-        fs::write(self.0.home().join("policy.json"), policy.to_string()).unwrap();
+        self.0.policy(&policy.to_string());
     }
 
     fn run(&self, args: &[&str]) -> Run {
-        let home = self.0.home();
-        let path = format!("{}:{}", home.display(), std::env::var("PATH").unwrap());
-        let mut command = self.0.command(args);
-        command
-            .env("PATH", path)
-            .env("UNITS", home.join("units.json"))
-            .env("CAIRN_POLICY", home.join("policy.json"))
-            // Units, commands and network of this root are ours.
-            .env("CAIRN_FAKE_SYSTEMD", "1");
-        command.output().unwrap().into()
+        self.0.run(args)
     }
 
     /// The report, which must end with this code.
@@ -92,12 +78,6 @@ impl Patient {
     fn health(&self, code: i32) -> Value {
         self.run(&["--json", "health"]).ends(code).json()["health"].clone()
     }
-}
-
-fn executable(path: &Path, script: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// What a check says of something.

@@ -6,56 +6,33 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use support::{Machine, Run, System};
+use support::{Run, Scripted, System};
 
-struct Learning(Machine);
+struct Learning(Scripted);
 
 const POLICY: &str = r#"{"gate": {"window": "50ms"}}"#;
 
 impl Learning {
     fn new(policy: &str) -> Option<Self> {
-        let machine = Self(Machine::new()?);
-        for (name, text) in [
-            (
-                "systemctl",
-                "case $1 in show) ;; *) cat \"$UNITS\" ;; esac\n",
-            ),
-            ("systemd-run", "exit 0\n"),
-            ("journalctl", "exit 0\n"),
-        ] {
-            let path = machine.0.home().join(name);
-            fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        }
+        let machine = Self(Scripted::new(policy)?);
         machine
             .0
             .write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
-        fs::write(machine.0.home().join("policy.json"), policy).unwrap();
-        machine.units("[]");
         Some(machine)
     }
 
     fn units(&self, json: &str) {
-        fs::write(self.0.home().join("units.json"), json).unwrap();
+        self.0.units(json);
     }
 
     fn run(&self, args: &[&str]) -> Run {
-        let home = self.0.home();
-        let path = format!("{}:{}", home.display(), std::env::var("PATH").unwrap());
-        let mut command = self.0.command(args);
-        command
-            .env("PATH", path)
-            .env("UNITS", home.join("units.json"))
-            .env("CAIRN_POLICY", home.join("policy.json"));
-        command.output().unwrap().into()
+        self.0.run(args)
     }
 
     fn json(&self, args: &[&str]) -> Value {
-        let args: Vec<&str> = ["--json"].iter().chain(args).copied().collect();
-        self.run(&args).ends(0).json()
+        self.0.json(args)
     }
 
     fn items(&self, args: &[&str]) -> Vec<Value> {

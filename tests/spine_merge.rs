@@ -244,3 +244,40 @@ fn a_merge_is_of_the_configuration_alone() {
         .cairn(&["restore", &theirs, "/etc/nixos/never", "--merge", "--yes"])
         .fails(1, "is not in restore point", "cairn show");
 }
+
+#[test]
+fn config_restore_merges_and_brings_out_as_restore_does() {
+    let Some((machine, base, theirs)) = branched() else {
+        return;
+    };
+    machine.write("etc/nixos/web.nix", WEB_OURS);
+    let args = [
+        "config",
+        "restore",
+        &theirs,
+        "--merge",
+        "--merge-base",
+        &base,
+        "-y",
+    ];
+    machine.ok(&args);
+    assert_eq!(machine.read("etc/nixos/web.nix"), WEB_BOTH);
+    machine.ok(&["undo", "-y"]);
+    assert_eq!(machine.read("etc/nixos/web.nix"), WEB_OURS);
+    let out = machine.home().join("copies");
+    let to = out.to_str().unwrap();
+    machine.ok(&[
+        "config",
+        "restore",
+        &theirs,
+        "/etc/nixos/web.nix",
+        "--to",
+        to,
+    ]);
+    let copy = fs::read_to_string(out.join("etc/nixos/web.nix")).unwrap();
+    assert_eq!(copy, WEB_THEIRS);
+    assert_eq!(machine.read("etc/nixos/web.nix"), WEB_OURS);
+    machine
+        .cairn(&["config", "restore", &theirs, "--allow-conflicts"])
+        .ends(2);
+}

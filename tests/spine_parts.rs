@@ -387,3 +387,33 @@ fn a_name_of_no_point_or_of_several_ends_with_10_and_says_what_to_do() {
     }
     same(&before, &after, "a name that names nothing");
 }
+
+#[test]
+fn a_path_that_was_not_there_then_is_said_to_have_been_absent() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let text = r#"{ "configPaths": ["/etc/nixos", "/srv/later"] }"#;
+    machine.write("etc/cairn/policy.json", text);
+    let id = machine.create("before");
+    let what = format!("was not there when restore point {} was taken", short(&id));
+    let next = format!("cairn show {}", short(&id));
+    for path in ["/srv/later", "/srv/later/deep/file"] {
+        let out = machine.home().join("copies");
+        for args in [
+            &["show", &id, "--cat", path][..],
+            &["restore", &id, path, "-n"],
+            &["restore", &id, path, "--to", out.to_str().unwrap()],
+        ] {
+            machine.cairn(args).fails(1, &what, &next);
+        }
+    }
+    // One that a point knows nothing of is another matter.
+    machine
+        .cairn(&["show", &id, "--cat", "/etc/nixos/no-such"])
+        .fails(1, "is not in restore point", &next);
+    // What came since goes, for it was not there then.
+    machine.write("srv/later/file", "new\n");
+    machine.ok(&["restore", &id, "/srv/later", "-y"]);
+    assert!(!machine.root().join("srv/later").exists());
+}

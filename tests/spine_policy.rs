@@ -353,3 +353,38 @@ fn links_of_nixos_in_etc_are_followed_inside_the_root() {
         "/etc/nixos/hardware.nix"
     );
 }
+
+#[test]
+fn a_configuration_that_is_nowhere_is_told_and_a_machine_without_one_says_so() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let etc = machine.root().join("etc/nixos");
+    fs::rename(&etc, machine.root().join("etc/away")).unwrap();
+    let told = machine.cairn(&["create"]).ends(3);
+    let words = told.err.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "no configuration was captured: there is nothing at /etc/nixos",
+        "services.cairn.configPaths",
+        "cairn policy init",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+    let status = machine.ok(&["status"]);
+    assert!(status.contains("nothing is at /etc/nixos"), "{status}");
+    // It is a point of the system all the same, and takes nothing from others.
+    machine.ok(&["verify"]);
+    machine.cairn(&["create", "--no-config"]).ends(0);
+    fs::rename(machine.root().join("etc/away"), &etc).unwrap();
+    let id = machine.create("with");
+    fs::remove_dir_all(&etc).unwrap();
+    // The undo point finds nothing there, and is whole.
+    machine.ok(&["restore", &id, "--only", "config", "-y"]);
+    assert!(etc.join("configuration.nix").is_file());
+    // Deployed from elsewhere, and declared so.
+    fs::remove_dir_all(&etc).unwrap();
+    policy(&machine, r#"{ "configPaths": [] }"#);
+    let told = machine.cairn(&["create"]).ends(0);
+    assert!(!told.err.contains("configuration"), "{}", told.err);
+    assert!(!machine.ok(&["status"]).contains("nothing is at"));
+}

@@ -388,3 +388,62 @@ fn a_pin_is_a_path_a_generation_or_a_point() {
     add("ffffffff").fails(10, "ffffffff", "cairn list");
     add("/etc/nixos").ends(2);
 }
+
+#[test]
+fn check_looks_at_the_policy_in_force_and_init_says_where_one_is() {
+    let desk = Desk::new();
+    let root = desk.path().join("root");
+    fs::create_dir_all(root.join("etc/cairn")).unwrap();
+    let rooted = |args: &[&str]| {
+        let args = [args, &["--root", root.to_str().unwrap()]].concat();
+        desk.run(&args)
+    };
+    rooted(&["check"]).fails(1, "this machine has no policy", "cairn policy init");
+    let told = desk.ok(&["init"]);
+    assert!(
+        told.contains("sudo install -D -m 644 cairn.json /etc/cairn/policy.json")
+            && told.contains("services.cairn.policyFile"),
+        "{told}"
+    );
+    // The one here, until there is one in force.
+    assert!(
+        rooted(&["check"])
+            .ends(0)
+            .out
+            .contains("no fault in cairn.json")
+    );
+    let file = root.join("etc/cairn/policy.json");
+    let told = rooted(&["init", file.to_str().unwrap()]).ends(0).out;
+    assert!(!told.contains("install"), "{told}");
+    fs::write(&file, "{ \"pionts\": {} }").unwrap();
+    let told = rooted(&["check"]).ends(1);
+    assert!(
+        told.err.contains("etc/cairn/policy.json") && told.err.contains("did you mean points?"),
+        "{}",
+        told.err
+    );
+    rooted(&["check", "cairn.json"]).ends(0);
+}
+
+#[test]
+fn a_schedule_that_no_clock_keeps_is_a_fault() {
+    let desk = Desk::new();
+    desk.ok(&["init"]);
+    let before = desk.read("cairn.json");
+    for (schedule, told) in [
+        ("dayly", "did you mean daily?"),
+        ("25:00", "no time of a day"),
+    ] {
+        desk.run(&["add", "point", "x", "--schedule", schedule])
+            .fails(1, told, "cairn policy");
+    }
+    assert_eq!(desk.read("cairn.json"), before);
+    // What only systemd knows to be wrong is found where it can be asked.
+    desk.ok(&["add", "point", "x", "--schedule", "*-*~03/7 00:00"]);
+    let told = desk.run(&["check"]);
+    if support::need(&["systemd-analyze"]) {
+        let told = told.ends(1);
+        let at = told.err.contains("/points/x/schedule") && told.err.contains("systemd takes this");
+        assert!(at, "{}", told.err);
+    }
+}

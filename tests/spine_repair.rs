@@ -453,19 +453,84 @@ fn leftovers_of_crashes_are_swept() {
     assert_eq!(fs::read_dir(state.join("inflight")).unwrap().count(), 0);
 }
 
+/// The file of a point's document.
+fn document(scene: &Scene, id: &str) -> PathBuf {
+    scene.machine.state().join(format!("points/{id}.json"))
+}
+
 #[test]
-fn a_damaged_document_stays_where_it_is_and_is_told() {
+fn a_damaged_document_is_made_anew_from_the_vault_and_the_roots() {
     let Some(scene) = scene() else { return };
-    let document = scene
-        .machine
-        .state()
-        .join(format!("points/{}.json", scene.first));
-    fs::write(&document, "{").unwrap();
-    let (repaired, lost) = scene.repair(&["--read-data"], 3);
-    assert_eq!(repaired, []);
-    assert_eq!(lost.len(), 1, "{lost:?}");
-    assert_eq!(lost[0].0, scene.first);
-    assert!(document.exists());
+    let machine = &scene.machine;
+    let path = document(&scene, &scene.first);
+    let before = machine.document(&scene.first);
+    // Nothing can be read of it, half of it, or all but one line.
+    let text = fs::read_to_string(&path).unwrap();
+    let flipped = text.replace("\"trigger\": \"manual\"", "\"trigger\": \"man\u{1}al\"");
+    assert_ne!(flipped, text);
+    for (number, damage) in ["", &text[..text.len() / 2], &flipped].iter().enumerate() {
+        fs::write(&path, damage).unwrap();
+        let told = scene.problems(&[], 3);
+        assert_eq!(told.len(), 1, "{told:?}");
+        let (repaired, lost) = scene.repair(&[], 0);
+        assert_eq!(
+            (repaired.len(), lost.len()),
+            (1, 0),
+            "{repaired:?} {lost:?}"
+        );
+        assert_eq!(repaired[0].0, scene.first);
+        assert!(
+            repaired[0].1.contains("its configuration, its system"),
+            "{repaired:?}"
+        );
+        assert_eq!(scene.aside("points"), number + 1);
+        let after = machine.document(&scene.first);
+        for same in ["id", "created", "host", "machineId", "pins"] {
+            assert_eq!(after[same], before[same], "{same} after {damage:?}");
+        }
+        for same in ["snapshot", "tree", "hash", "files", "bytes"] {
+            assert_eq!(after["config"][same], before["config"][same], "{same}");
+        }
+        assert_eq!(after["system"]["current"], before["system"]["current"]);
+        assert_eq!(after["config"]["roots"][0]["path"], "/etc/nixos");
+        assert_eq!(after["completeness"]["status"], "partial");
+        scene.comes_back(&scene.first);
+        assert!(machine.root().join("etc/nixos/a-first.bin").exists());
+        fs::remove_file(machine.root().join("etc/nixos/a-first.bin")).unwrap();
+    }
+    // What the last one still said is said again.
+    assert_eq!(machine.document(&scene.first)["reason"], "first");
+    // It is a point as any other: nothing is wrong, and it can go.
+    assert_eq!(scene.problems(&["--read-data"], 0), []);
+    machine.ok(&["prune", "--keep-last", "1", "--only", "points", "-y"]);
+    assert!(!path.exists());
+    scene.restic_agrees();
+}
+
+#[test]
+fn a_document_of_which_nothing_is_left_is_set_aside_and_one_of_a_newer_cairn_stays() {
+    let Some(scene) = scene() else { return };
+    let nobody = document(&scene, "01890a5d-ac96-774b-bcce-b302099a8057");
+    fs::write(&nobody, "{").unwrap();
+    let folder = document(&scene, "01890a5d-ac96-774b-bcce-b302099a8058");
+    fs::create_dir(&folder).unwrap();
+    let newer = document(&scene, "01890a5d-ac96-774b-bcce-b302099a8059");
+    fs::write(&newer, "{\"version\":9}").unwrap();
+    assert_eq!(scene.problems(&[], 3).len(), 3);
+    let (repaired, lost) = scene.repair(&[], 3);
+    assert_eq!(
+        (repaired.len(), lost.len()),
+        (2, 1),
+        "{repaired:?} {lost:?}"
+    );
+    for (_, what) in &repaired {
+        assert!(what.contains("nothing else is left"), "{what}");
+    }
+    assert!(lost[0].1.contains("version 9"), "{lost:?}");
+    assert!(!nobody.exists() && !folder.exists() && newer.exists());
+    assert_eq!(scene.aside("points"), 2);
+    fs::remove_file(newer).unwrap();
+    assert_eq!(scene.problems(&[], 0), []);
     scene.comes_back(&scene.second);
 }
 
@@ -492,7 +557,12 @@ fn a_store_path_that_changed_is_found_on_request() {
     assert_eq!(scene.problems(&[], 0), []);
     let found = scene.problems(&["--store"], 3);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].1.starts_with("2 store path(s)"), "{found:?}");
+    assert!(
+        found[0]
+            .1
+            .starts_with("2 store paths of its system are damaged"),
+        "{found:?}"
+    );
     assert!(found[0].1.contains("nix-store --repair-path"), "{found:?}");
 }
 

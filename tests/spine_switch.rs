@@ -6,49 +6,29 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
-use support::{Machine, Run, System};
+use support::{Run, Scripted, System};
 
-/// A machine with a stand-in for systemd: `systemctl` lists the units named in
-/// `units.json`, `systemd-run` notes its call.
-struct Switching(Machine);
+/// A machine whose `systemd-run` and `nixos-enter` note their calls.
+struct Switching(Scripted);
 
 impl Switching {
     fn new(policy: &str) -> Option<Self> {
-        let machine = Switching(Machine::new()?);
-        for (name, text) in [
-            (
-                "systemctl",
-                "case $1 in show) ;; *) cat \"$UNITS\" ;; esac\n",
-            ),
-            ("systemd-run", "printf '%s\\n' \"$*\" >> \"$UNITS.run\"\n"),
-            ("journalctl", "exit 0\n"),
-            ("nixos-enter", "printf '%s\\n' \"$*\" >> \"$UNITS.enter\"\n"),
-        ] {
-            let path = machine.0.home().join(name);
-            fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let machine = Self(Scripted::new(policy)?);
+        for (name, log) in [("systemd-run", "run"), ("nixos-enter", "enter")] {
+            let script = format!("printf '%s\\n' \"$*\" >> \"$UNITS.{log}\"");
+            machine.0.tool(name, &script);
         }
-        fs::write(machine.0.home().join("policy.json"), policy).unwrap();
-        machine.units("[]");
         Some(machine)
     }
 
     fn units(&self, json: &str) {
-        fs::write(self.0.home().join("units.json"), json).unwrap();
+        self.0.units(json);
     }
 
     fn run(&self, args: &[&str]) -> Run {
-        let home = self.0.home();
-        let path = format!("{}:{}", home.display(), std::env::var("PATH").unwrap());
-        let mut command = self.0.command(args);
-        command
-            .env("PATH", path)
-            .env("UNITS", home.join("units.json"))
-            .env("CAIRN_POLICY", home.join("policy.json"));
-        command.output().unwrap().into()
+        self.0.run(args)
     }
 
     /// The hook of a switch to `system`, whose profile has moved already.

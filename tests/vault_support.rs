@@ -27,7 +27,7 @@ pub fn request(disk: &Path, logical: &str) -> CaptureRequest {
             logical: logical.into(),
         }],
         exclude_names: vec![],
-        exclude_prefixes: vec![],
+        exclude_named: |_| false,
         exclude_paths: vec![],
         on_unreadable: OnUnreadable::Fail,
         parent: None,

@@ -1,4 +1,4 @@
-# Remotes.
+# Remotes and caches.
 { config, lib, ... }:
 
 let
@@ -24,9 +24,16 @@ let
   unscheduled = namesWhere (
     _: remote: (remote.schedule or null) != null && isBlank remote.schedule
   ) remotes;
+  blankCaches = lib.filter isBlank (cfg.settings.caches or [ ]);
 in
 {
   config.assertions = lib.mkIf cfg.enable [
+    {
+      assertion = blankCaches == [ ];
+      message = ''
+        services.cairn.caches has an empty entry. Write the URL of a Nix store, such as "https://cache.example.org", or remove it.
+      '';
+    }
     {
       assertion = badNames == [ ];
       message = ''

@@ -51,12 +51,6 @@ in
       '';
     }
     {
-      assertion = configPaths != [ ];
-      message = ''
-        services.cairn.configPaths is empty, so that no point would hold a configuration. Name at least one file or directory, such as "/etc/nixos".
-      '';
-    }
-    {
       assertion = badConfigPaths == [ ];
       message = ''
         services.cairn.configPaths has ${quote badConfigPaths}. Write absolute paths below "/", without "..", a final "/", spaces or special characters, such as "/etc/nixos".

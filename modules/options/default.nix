@@ -82,6 +82,22 @@ in
       description = ''
         The configuration to capture in each point: files, or directories with
         all that is in them. Files elsewhere that these import are followed.
+
+        Name where you keep it, such as a flake in your home directory: where
+        nothing is there, points are taken without and `cairn create` fails with
+        exit code 3. An empty list says that this machine has none of its own,
+        because it is deployed from elsewhere.
+      '';
+    };
+
+    caches = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "https://cache.example.org" ];
+      description = ''
+        Nix stores from which a system comes back that is gone from this
+        machine's store: `https://…`, `file:///…`, `ssh://…` or `s3://…`, tried
+        in order. What nobody trusted has signed is refused.
       '';
     };
 

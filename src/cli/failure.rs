@@ -62,7 +62,9 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
-            Self::Engine(EngineError::Lock(LockError::Held { .. })) => Exit::Locked,
+            Self::Engine(
+                EngineError::Lock(LockError::Held { .. }) | EngineError::Switching { .. },
+            ) => Exit::Locked,
             Self::Engine(EngineError::Vault(e)) if e.is_key() => Exit::VaultKey,
             Self::Engine(e) if e.is_stopped() => Exit::Interrupted,
             Self::Engine(EngineError::WrongPassword(_)) => Exit::VaultKey,
@@ -90,15 +92,33 @@ impl Failure {
                 Selector::LatestGood(_) => "cairn list, then cairn mark-good ID".into(),
                 _ => "cairn list".into(),
             },
+            Self::Engine(EngineError::Select(SelectError::OnlyImported(ids))) => {
+                let newest = ids.first().map_or("ID", String::as_str);
+                format!("cairn show {newest} (imported points are named by their id alone)")
+            }
             Self::Engine(e) => e.next(),
             Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
             Self::NotPicked => "cairn show ID".into(),
+            Self::Io(e) if e.operation == "use the root" => {
+                "cairn --root DIR … (a folder, such as /mnt)".into()
+            }
+            Self::Io(e) => EngineError::Io(IoError {
+                operation: e.operation,
+                path: e.path.clone(),
+                source: e.kind().into(),
+            })
+            .next(),
             Self::Usage(_) => "cairn --help".into(),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::PolicyFile(e) => e.next(),
-            Self::Policy(_) => "cairn policy schema (or, to go on with the defaults: cairn \
-                                --policy /dev/null status)"
-                .into(),
+            Self::Policy(LoadError::Io(_)) => {
+                "cairn policy check FILE (the file that is meant)".into()
+            }
+            Self::Policy(LoadError::Policy { path, .. }) => format!(
+                "cairn policy check {} once it is mended (or, to go on with the defaults: cairn \
+                 --policy /dev/null status)",
+                crate::point::path::printable(path)
+            ),
             _ => "cairn status".into(),
         }
     }

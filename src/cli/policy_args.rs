@@ -34,7 +34,7 @@ pub enum Policy {
         name: String,
     },
     /// Tell everything that is wrong with a policy file
-    Check(FileArg),
+    Check(CheckArg),
     /// Print the JSON Schema of policies
     Schema,
 }
@@ -45,6 +45,17 @@ const FILE_HELP: &str = "The file to change [default: --policy, else cairn.json]
 #[derive(Debug, Args)]
 pub struct FileArg {
     /// The file [default: --policy, else cairn.json]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// The file, as the other verbs name it
+    #[arg(long = "file", value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "file", hide = true)]
+    pub named: Option<PathBuf>,
+}
+
+/// A policy file to check, named in either way.
+#[derive(Debug, Args)]
+pub struct CheckArg {
+    /// The file [default: --policy, else the policy in force, else cairn.json]
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// The file, as the other verbs name it

@@ -10,7 +10,6 @@ use rustix::fs::FileType;
 use super::contents::{Proven, recognise, stored_as};
 use super::create::own_state;
 use super::links::{Names, relink};
-use super::put::is_staged;
 use super::{Engine, EngineError, Stores, config, state};
 use crate::plan::tree_diff::{
     self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
@@ -18,8 +17,9 @@ use crate::plan::tree_diff::{
 use crate::point::BytePath;
 use crate::point::document::{ConfigRoot, Point, RootKind};
 use crate::point::path::printable;
-use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
+use crate::system::follow::EXCLUDED_NAMES;
 use crate::system::journal::Scope;
+use crate::system::ours::is_staged;
 use crate::system::tree::{self, Leave};
 use crate::vault::{Entry, EntryKind, Vault};
 
@@ -209,9 +209,10 @@ fn plan_root(
     let (Some(base), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(None);
     };
+    engine.refuse_link_above(path)?;
     let leave = Leave {
         names: stored.names,
-        prefixes: EXCLUDED_PREFIXES,
+        ours: true,
         paths: &stored.leave,
         sockets: stored.part != Part::Config,
         contents: true,

@@ -4,119 +4,35 @@
 //! renamed into place nothing is listed; what was written before is found
 //! again through its marker in `inflight/` and cleaned away by the next run.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod clean;
+mod config;
+mod request;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::thread;
 
 use chrono::{DateTime, Utc};
 
 use super::health::{self, Ask};
-use super::progress::Task;
 use super::state::{self, Source, Taken};
-use super::{Engine, EngineError, quiet, versions};
+use super::{Engine, EngineError, versions};
 use crate::health::Report;
 use crate::plan::capture::{Choice, choose};
-use crate::point::document::{
-    self, Completeness, Config, ConfigRoot, Incoming, Missing, Point, RootKind, Trigger,
-};
+use crate::point::document::{self, Completeness, Missing, Point, RootKind};
 use crate::point::marks::Note;
 use crate::point::{BytePath, Marks, PointId};
 use crate::system::fault;
-use crate::system::follow::{self, EXCLUDED_NAMES, EXCLUDED_PREFIXES, Sources};
 use crate::system::lock::{Lock, Mode};
 use crate::system::pins::{self, PinError};
 use crate::system::pointers::{self, Observation};
-use crate::system::probe::Depth;
-use crate::system::{IoError, git, journal, known_good, points};
-use crate::vault::{
-    CaptureRequest, CaptureRoot, Captured, OnUnreadable, Opened, RecoveryPassword, Vault, VaultDir,
-};
+use crate::system::{journal, known_good, points};
+use crate::vault::{Opened, VaultDir};
 
-/// Which state a point is to hold.
-#[derive(Clone, Debug)]
-pub enum AskState {
-    /// What the policy says for what takes the point.
-    Policy,
-    /// These sets of the policy, by name; none at all when empty.
-    Named(Vec<String>),
-    /// These, whatever the policy says. The units that are stopped for them
-    /// stay so, and are noted in the marker of the point, which stays too: who
-    /// asked goes on with them.
-    Held(Vec<Source>),
-}
-
-/// What to take.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Why, in one line.
-    pub reason: String,
-    /// More words.
-    pub description: Option<String>,
-    /// What takes it.
-    pub trigger: Trigger,
-    /// Labels.
-    pub tags: BTreeSet<String>,
-    /// Key–value pairs.
-    pub userdata: BTreeMap<String, String>,
-    /// Whether to capture the configuration.
-    pub config: bool,
-    /// Which state to capture.
-    pub state: AskState,
-    /// Whether it is pinned from the moment it is listed.
-    pub pinned: bool,
-    /// Captured beside what the policy names: logical paths.
-    pub also: Vec<PathBuf>,
-    /// The switch under way.
-    pub incoming: Option<Incoming>,
-    /// Which health checks are asked.
-    pub health: Depth,
-}
-
-impl Request {
-    /// A point by hand, of everything.
-    pub fn manual(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            description: None,
-            trigger: Trigger::Manual,
-            tags: BTreeSet::new(),
-            userdata: BTreeMap::new(),
-            config: true,
-            state: AskState::Policy,
-            pinned: false,
-            also: Vec::new(),
-            incoming: None,
-            health: Depth::Quick,
-        }
-    }
-}
-
-/// A point that was taken.
-#[derive(Clone, Debug)]
-pub struct Created {
-    /// Its document.
-    pub point: Point,
-    /// Its marks.
-    pub marks: Marks,
-    /// What the health checks said.
-    pub report: Report,
-    /// The vault's recovery password, when the vault was made just now.
-    pub recovery: Option<RecoveryPassword>,
-    /// What is worth knowing and no reason to call the point partial.
-    pub warnings: Vec<String>,
-    /// What was not made good after the capture, such as a unit that did not
-    /// start again.
-    pub troubles: Vec<String>,
-}
-
-/// What a point would capture.
-#[derive(Clone, Debug)]
-pub struct Preview {
-    /// The configuration; absent when it would not be captured.
-    pub config: Option<Sources>,
-    /// State sets.
-    pub state: Vec<Source>,
-}
+pub(super) use clean::{clean_after_crash, clean_locked, discard};
+pub(super) use config::own_state;
+use config::{capture, config_part, describe_roots, find_sources, with_content};
+pub use request::{AskState, Created, Preview, Request};
 
 /// Takes a point.
 ///
@@ -171,7 +87,8 @@ pub fn preview(engine: &Engine<'_>, request: &Request) -> Result<Preview, Engine
 /// What is captured, by the request and the policy.
 fn chosen(engine: &Engine<'_>, request: &Request) -> Result<Choice, EngineError> {
     let policy = choose(engine.policy, &request.trigger);
-    let config = request.config && policy.config;
+    let named = !engine.policy.config_paths.is_empty() || !request.also.is_empty();
+    let config = request.config && policy.config && named;
     match &request.state {
         AskState::Policy => Ok(Choice { config, ..policy }),
         AskState::Held(_) => Ok(Choice {
@@ -238,14 +155,38 @@ pub(super) fn create_locked(
         points::end(engine.layout, id)?;
     }
     fault::point("create.ended");
+    // A restore may well bring back what is not there.
+    let nowhere = nowhere(&point).filter(|_| point.trigger.is_meant());
+    let without_config = nowhere.is_some();
     Ok(Created {
         point,
         marks,
         report,
         recovery,
-        warnings: warnings.into_iter().chain(state.warnings).collect(),
+        warnings: nowhere
+            .into_iter()
+            .chain(warnings)
+            .chain(state.warnings)
+            .collect(),
+        without_config,
         troubles: state.troubles,
     })
+}
+
+/// Said of a point that was to hold a configuration where nothing is of any:
+/// whoever keeps theirs elsewhere must not believe it is safe.
+fn nowhere(point: &Point) -> Option<String> {
+    let roots = &point.config.as_ref()?.roots;
+    if roots.is_empty() || roots.iter().any(|root| root.kind != RootKind::Absent) {
+        return None;
+    }
+    let places: Vec<String> = roots.iter().map(|root| root.path.to_string()).collect();
+    Some(format!(
+        "no configuration was captured: there is nothing at {}; name where yours is in \
+         configPaths of the policy (cairn policy init; on NixOS services.cairn.configPaths), or \
+         [] there if this machine has none of its own",
+        places.join(", ")
+    ))
 }
 
 fn take(
@@ -353,107 +294,6 @@ fn take(
     Ok((point, marks, report, warnings, state))
 }
 
-fn find_sources(engine: &Engine<'_>, request: &Request) -> Result<Sources, IoError> {
-    let mut paths = engine.policy.config_paths.clone();
-    paths.extend(request.also.iter().cloned());
-    follow::sources(engine.layout, &paths)
-}
-
-fn describe_roots(engine: &Engine<'_>, sources: &Sources) -> Vec<ConfigRoot> {
-    let describe = |root: &follow::Root| {
-        let dir = match root.kind {
-            RootKind::Directory => Some(root.path.as_path()),
-            RootKind::File => root.path.parent(),
-            RootKind::Symlink | RootKind::Absent => None,
-        };
-        ConfigRoot {
-            path: BytePath(root.path.clone()),
-            kind: root.kind,
-            git: dir.and_then(|dir| git::fact(engine.layout, engine.runner, dir)),
-        }
-    };
-    sources.roots.iter().map(describe).collect()
-}
-
-fn capture(
-    engine: &Engine<'_>,
-    vault: &VaultDir,
-    sources: &Sources,
-    id: PointId,
-    time: DateTime<Utc>,
-) -> Result<Option<Captured>, EngineError> {
-    let present = || sources.roots.iter().filter(|r| r.kind != RootKind::Absent);
-    // A machine that is deployed from elsewhere has no configuration of its
-    // own; a point of it is whole all the same.
-    if present().next().is_none() {
-        return Ok(None);
-    }
-    let request = CaptureRequest {
-        tag: id.to_string(),
-        host: pointers::host(engine.layout),
-        time,
-        roots: present()
-            .map(|r| CaptureRoot {
-                disk: engine.layout.real(&r.path),
-                logical: r.path.clone(),
-            })
-            .collect(),
-        exclude_names: EXCLUDED_NAMES.iter().map(Into::into).collect(),
-        exclude_prefixes: EXCLUDED_PREFIXES.iter().map(Into::into).collect(),
-        exclude_paths: own_state(engine).into_iter().collect(),
-        on_unreadable: OnUnreadable::Record,
-        parent: None,
-    };
-    let places: Vec<PathBuf> = request.roots.iter().map(|r| r.disk.clone()).collect();
-    let captured = engine.measured(&Task::CaptureConfig, &places, &[], || {
-        vault.config().capture(&request)
-    });
-    Ok(Some(captured?))
-}
-
-/// The state directory as a logical path, when it lies under the root: it
-/// never captures itself.
-pub(super) fn own_state(engine: &Engine<'_>) -> Option<PathBuf> {
-    let inside = engine
-        .layout
-        .state()
-        .strip_prefix(engine.layout.root())
-        .ok()?;
-    Some(Path::new("/").join(inside))
-}
-
-/// The configuration but for what the vault holds of it.
-fn config_part(sources: Sources, roots: Vec<ConfigRoot>, missing: &mut Vec<Missing>) -> Config {
-    missing.extend(sources.missing);
-    Config {
-        roots,
-        followed: sources.followed.into_iter().map(BytePath).collect(),
-        unfollowed: sources.unfollowed,
-        ..Config::default()
-    }
-}
-
-/// The configuration with what was captured of it.
-fn with_content(config: Config, captured: Captured, missing: &mut Vec<Missing>) -> Config {
-    missing.extend(captured.unreadable.into_iter().map(|u| Missing {
-        what: BytePath(u.path),
-        why: u.reason,
-    }));
-    missing.extend(captured.skipped.into_iter().map(|s| Missing {
-        what: BytePath(s.path),
-        why: s.reason,
-    }));
-    Config {
-        files: captured.files,
-        bytes: captured.bytes,
-        hash: captured.content_hash.unwrap_or_default(),
-        tree: captured.tree,
-        snapshot: captured.snapshot,
-        excluded: captured.excluded.into_iter().map(BytePath).collect(),
-        ..config
-    }
-}
-
 /// Pins every toplevel the point names. A user who may not write roots gets a
 /// warning; anything else that is not pinned makes the point partial.
 fn pin(
@@ -507,101 +347,4 @@ fn is_known_good(engine: &Engine<'_>, observation: &Observation) -> Result<bool,
         .iter()
         .filter(|(point, _)| !engine.is_foreign(point))
         .any(|(point, marks)| marks.is_good() && point.system.current.as_ref() == Some(current)))
-}
-
-/// Makes good what is owed for a point that a dead process was taking, and
-/// removes everything of it when it has no document; gives what could not be
-/// made good.
-pub(super) fn discard(
-    engine: &Engine<'_>,
-    vault: &VaultDir,
-    id: PointId,
-) -> Result<Vec<String>, EngineError> {
-    let troubles = quiet::settle(engine, id)?;
-    // What could not be settled now is tried again by the next run.
-    let settled = points::owed(engine.layout, id)?.snapshots.is_empty();
-    if points::exists(engine.layout, id) {
-        if settled {
-            points::end(engine.layout, id)?;
-        }
-        return Ok(troubles);
-    }
-    points::remove(engine.layout, id)?;
-    pins::unpin(engine.layout, id)?;
-    forget(vault.config(), id)?;
-    if let Some(state) = vault.existing_state()? {
-        forget(&state, id)?;
-    }
-    if settled {
-        points::end(engine.layout, id)?;
-    }
-    Ok(troubles)
-}
-
-/// Removes the snapshots of a point from one repository.
-fn forget(vault: &dyn Vault, id: PointId) -> Result<(), EngineError> {
-    let tag = id.to_string();
-    let snapshots = vault.snapshots()?.good;
-    let ours: Vec<String> = snapshots
-        .into_iter()
-        .filter(|s| s.tag == tag)
-        .map(|s| s.id)
-        .collect();
-    let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
-    match vault.forget(&ours).failed.into_iter().next() {
-        Some((_, error)) => Err(error.into()),
-        None => Ok(()),
-    }
-}
-
-/// Cleans away what dead processes left, when nobody else is at work; what is
-/// not cleaned now is cleaned another time. Gives what of their doing could
-/// not be made good.
-pub(super) fn clean_after_crash(engine: &Engine<'_>) -> Result<Vec<String>, EngineError> {
-    if points::inflight(engine.layout)?.is_empty() {
-        return Ok(Vec::new());
-    }
-    match Lock::try_alone(engine.layout.state())? {
-        Some(lock) => clean_locked(engine, &lock).map(|cleaned| cleaned.troubles),
-        None => Ok(Vec::new()),
-    }
-}
-
-/// What was cleaned away.
-#[derive(Debug, Default)]
-pub(super) struct Cleaned {
-    /// Whether there was anything.
-    pub(super) any: bool,
-    /// What could not be made good.
-    pub(super) troubles: Vec<String>,
-}
-
-/// Cleans away what dead processes left. Nobody else holds the lock.
-pub(super) fn clean_locked(engine: &Engine<'_>, _alone: &Lock) -> Result<Cleaned, EngineError> {
-    points::sweep(engine.layout)?;
-    let left = points::inflight(engine.layout)?;
-    let mut cleaned = Cleaned::default();
-    if left.is_empty() {
-        return Ok(cleaned);
-    }
-    cleaned.any = true;
-    // Cleaning up is not work that is stopped half way.
-    let Some(vault) = engine.existing_vault_unwatched()? else {
-        // Died before the vault was made: there is nothing to clean.
-        for id in left {
-            pins::unpin(engine.layout, id)?;
-            points::end(engine.layout, id)?;
-        }
-        return Ok(cleaned);
-    };
-    for id in left {
-        cleaned.troubles.extend(discard(engine, &vault, id)?);
-    }
-    // What was stored for them takes space until now. A vault too damaged to
-    // be pruned must not keep new points from being taken.
-    let _ = vault.config().prune();
-    if let Ok(Some(state)) = vault.existing_state() {
-        let _ = state.prune();
-    }
-    Ok(cleaned)
 }

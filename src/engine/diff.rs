@@ -12,7 +12,7 @@ use crate::plan::tree_diff::{self, Change, Tree};
 use crate::point::Selector;
 use crate::point::document::{Point, RootKind, System};
 use crate::point::tree::Kind;
-use crate::system::follow::{EXCLUDED_NAMES, EXCLUDED_PREFIXES};
+use crate::system::follow::EXCLUDED_NAMES;
 use crate::system::tree::{self, Leave};
 use crate::system::{pointers, store};
 use crate::vault::{Entry, Vault, VaultDir};
@@ -259,11 +259,12 @@ pub(super) fn files<'a>(
         End::Now => {
             let leave = Leave {
                 names: EXCLUDED_NAMES,
-                prefixes: EXCLUDED_PREFIXES,
+                ours: true,
                 paths: leave,
                 ..Leave::default()
             };
             for root in roots {
+                engine.refuse_link_above(root)?;
                 let listing = tree::list(&engine.layout.real("/"), &relative(root), leave)?;
                 nodes.extend(listing.nodes.into_iter().map(|n| (n.path.clone(), n)));
             }

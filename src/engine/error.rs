@@ -1,11 +1,13 @@
 //! What can stop a verb, what it left untouched, and what to do next.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::nix::store_path::StorePath;
-use crate::plan::humane::bytes;
+use crate::plan::humane::{bytes, duration};
 use crate::plan::merge::FileConflict;
 use crate::plan::prune::PruneError;
+use crate::point::document::RootKind;
 use crate::point::path::printable;
 use crate::point::selector::SelectError;
 use crate::system::IoError;
@@ -59,8 +61,21 @@ pub enum EngineError {
     #[error(transparent)]
     Policy(#[from] crate::system::policy_file::LoadError),
     /// A restore was begun and has not ended.
-    #[error("an earlier {} was interrupted and has not ended", .0.verb)]
+    #[error(
+        "an earlier {} was interrupted and has not ended{}",
+        .0.verb,
+        still_stopped(&.0.stopped)
+    )]
     Unfinished(Box<Entry>),
+    /// Somebody else switches the system.
+    #[error(
+        "a switch of the system is under way (switch-to-configuration holds its lock); waited {}",
+        duration(*waited)
+    )]
+    Switching {
+        /// For how long this process waited.
+        waited: Duration,
+    },
     /// There is nothing to resume, abort or undo.
     #[error("there is no restore to {0}")]
     NoRestore(&'static str),
@@ -150,6 +165,30 @@ pub enum EngineError {
         /// One that it does hold.
         near: Option<PathBuf>,
     },
+    /// A path that the point knows was not there.
+    #[error(
+        "{} was not there when restore point {point} was taken",
+        printable(path)
+    )]
+    AbsentThen {
+        /// Short id.
+        point: String,
+        /// The path.
+        path: PathBuf,
+    },
+    /// A path that was there and could not be captured.
+    #[error(
+        "{} could not be captured in restore point {point}: {why}",
+        printable(path)
+    )]
+    NotCaptured {
+        /// Short id.
+        point: String,
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// A file is in the way of one that is to be made.
     #[error("{} is there already", printable(.0))]
     Taken(PathBuf),
@@ -234,14 +273,23 @@ pub enum EngineError {
     /// The result is not what was planned.
     #[error("the restore ran but did not end as planned: {0}")]
     NotVerified(String),
+    /// A folder above what is to be looked at is a symbolic link by now: behind
+    /// it may be anything, also outside of the root.
+    #[error(
+        "{} is a symbolic link by now; when the restore point was taken, it was none",
+        printable(.0)
+    )]
+    LinkAbove(PathBuf),
     /// There is no way from here to there; found before anything was changed.
     #[error("{0}")]
     NoWay(String),
     /// A restore stopped after it had begun to change things.
-    #[error("the restore stopped part way: {why}")]
+    #[error("the restore stopped part way: {why}{}", still_stopped(stopped))]
     Halfway {
         /// What stopped it.
         why: Box<EngineError>,
+        /// Units that stay stopped until it ends.
+        stopped: Vec<String>,
     },
     /// The switch itself failed.
     #[error("switch-to-configuration ended with {code}: {}", crate::system::switch::meaning(*.code))]
@@ -274,6 +322,15 @@ pub enum EngineError {
     Thread,
 }
 
+/// Names the units that wait for a restore to end, as the end of a sentence.
+pub(super) fn still_stopped(units: &[String]) -> String {
+    match units {
+        [] => String::new(),
+        [one] => format!("; {one} stays stopped until it ends"),
+        many => format!("; {} stay stopped until it ends", many.join(", ")),
+    }
+}
+
 impl From<crate::plan::tree_diff::TreeError> for EngineError {
     fn from(error: crate::plan::tree_diff::TreeError) -> Self {
         Self::NoWay(error.to_string())
@@ -286,7 +343,7 @@ impl EngineError {
         match self {
             Self::Stopped | Self::StoppedPrune => true,
             Self::Vault(e) => e.is_stopped(),
-            Self::Halfway { why } => why.is_stopped(),
+            Self::Halfway { why, .. } => why.is_stopped(),
             _ => false,
         }
     }
@@ -298,6 +355,9 @@ impl EngineError {
         path: &std::path::Path,
         held: impl Iterator<Item = &'p PathBuf>,
     ) -> Self {
+        if let Some(error) = Self::known_missing(point, path) {
+            return error;
+        }
         let known: Vec<&str> = held.filter_map(|p| p.to_str()).collect();
         let near = path
             .to_str()
@@ -307,6 +367,36 @@ impl EngineError {
             path: path.to_owned(),
             near: near.map(PathBuf::from),
         }
+    }
+
+    /// A path that a restore was to bring back, and that is neither in the point
+    /// nor on disk.
+    pub(super) fn nowhere(point: &crate::point::Point, path: PathBuf) -> Self {
+        Self::known_missing(point, &path).unwrap_or_else(|| Self::NoSuchPath {
+            point: point.id.short_among([]),
+            path,
+        })
+    }
+
+    /// What the point itself says of a path that it does not hold.
+    fn known_missing(point: &crate::point::Point, path: &std::path::Path) -> Option<Self> {
+        let (short, held) = (point.id.short_among([]), path.to_owned());
+        let mut missing = point.completeness.missing().iter();
+        if let Some(missing) = missing.find(|m| path.starts_with(m.what.as_path())) {
+            return Some(Self::NotCaptured {
+                point: short,
+                path: held,
+                why: missing.why.clone(),
+            });
+        }
+        let config = point.config.iter().flat_map(|c| &c.roots);
+        let mut roots = config.chain(point.state.values().flat_map(|set| &set.roots));
+        let absent = roots
+            .any(|root| root.kind == RootKind::Absent && path.starts_with(root.path.as_path()));
+        absent.then_some(Self::AbsentThen {
+            point: short,
+            path: held,
+        })
     }
 
     /// Whether nothing was begun because somebody else is at work, or did not
@@ -334,6 +424,46 @@ impl EngineError {
         }
     }
 
+    /// The file operation that failed, if one did.
+    fn io(&self) -> Option<(&std::path::Path, std::io::ErrorKind)> {
+        match self {
+            Self::Io(e) | Self::Document(StoreDocumentError::Io(e)) => Some((&e.path, e.kind())),
+            Self::Lock(LockError::Io(e)) => Some((&e.path, e.kind())),
+            Self::Vault(VaultError::Io { path, source, .. }) => Some((path, source.kind())),
+            _ => None,
+        }
+    }
+
+    /// What to do about a file operation that failed, where that can be told.
+    fn next_of_io(&self) -> Option<String> {
+        use std::io::ErrorKind;
+
+        let (path, kind) = self.io()?;
+        let path = printable(path);
+        match kind {
+            ErrorKind::ReadOnlyFilesystem => Some(format!(
+                "mount -o remount,rw \"$(findmnt -n -o TARGET -T {path})\" (or, without: cairn \
+                 restore ID --to DIR, cairn export ID FILE)"
+            )),
+            // In the vault it is full of points; elsewhere of other things.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                if !matches!(self, Self::Vault(_)) =>
+            {
+                Some(format!(
+                    "df -h {path} (then make room there, and the same command again)"
+                ))
+            }
+            ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
+                Some("sudo cairn …".to_owned())
+            }
+            // What the vault lacks is damage.
+            ErrorKind::NotFound if !matches!(self, Self::Vault(_)) => {
+                Some(format!("ls -ld {path} (is it spelt right, and mounted?)"))
+            }
+            _ => None,
+        }
+    }
+
     /// What was left as it was, as the end of a sentence.
     pub fn untouched(&self) -> &'static str {
         match self {
@@ -351,20 +481,29 @@ impl EngineError {
 
     /// The next command to run.
     pub fn next(&self) -> String {
+        if let Some(next) = self.next_of_io() {
+            return next;
+        }
         match self {
             Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
             Self::StoppedPrune => "cairn prune".into(),
             e if e.is_stopped() => "the same command again".into(),
             Self::OtherVersion(_) => "cairn restore ID --state SET (both together)".into(),
+            Self::LinkAbove(path) => format!(
+                "ls -l {} (and put a folder there, or: cairn restore ID --to DIR)",
+                printable(path)
+            ),
             Self::NoWay(_) => "cairn diff".into(),
             Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
             Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),
-            Self::Policy(_) => "cairn policy show".into(),
+            Self::Policy(_) => "cairn policy check".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. }
             | Self::NoSuchPath { point, .. }
             | Self::NotInPoint { point, .. }
+            | Self::AbsentThen { point, .. }
+            | Self::NotCaptured { point, .. }
             | Self::NoSuchSet { point, .. } => {
                 format!("cairn show {point}")
             }
@@ -382,6 +521,9 @@ impl EngineError {
             Self::NoStateVault => "cairn verify".into(),
             Self::NoRoom { .. } => "cairn prune".into(),
             Self::Units(_) => "systemctl --failed".into(),
+            Self::Switching { .. } => {
+                "the same command when the switch has ended, or with --lock-timeout 300".into()
+            }
             Self::Lock(LockError::Held { .. }) => {
                 "cairn status (then again, or with --lock-timeout 300)".into()
             }

@@ -14,7 +14,6 @@ use super::{Engine, EngineError, Stores, fetch};
 use crate::nix::store_path::StorePath;
 use crate::point::{Point, Selector};
 use crate::system::container::{self, Header};
-use crate::system::lock::Mode;
 use crate::system::scratch::Scratch;
 use crate::system::{At, durable, nix_cli, points, store};
 use crate::vault::{CaptureRequest, CaptureRoot, OnUnreadable, RecoveryPassword, Repo, Vault};
@@ -69,13 +68,18 @@ pub fn export(
     selector: &Selector,
     request: Request<'_>,
 ) -> Result<Exported, EngineError> {
-    let _lock = engine.lock(Mode::Shared)?;
+    let _lock = engine.lock_to_read()?;
     let point = engine.select(selector)?;
     let id = engine.clock.new_id(engine.clock.now());
     if let Target::File(path) = &request.to {
         refuse_taken(path)?;
     }
-    let scratch = Scratch::new(engine.layout.state(), "export", id)?;
+    let beside = match &request.to {
+        Target::File(path) => Some(folder_of(path)),
+        Target::Stream(_) => None,
+    };
+    // The files of points may lie on a disk that is mounted read-only.
+    let scratch = Scratch::anywhere(engine.layout.state(), beside, "export", id)?;
     let files = scratch.path().join("files");
     durable::create_private_dir(&files)?;
     durable::write(
@@ -107,7 +111,7 @@ pub fn export(
             logical: FOLDER.into(),
         }],
         exclude_names: Vec::new(),
-        exclude_prefixes: Vec::new(),
+        exclude_named: |_| false,
         exclude_paths: Vec::new(),
         on_unreadable: OnUnreadable::Fail,
         parent: None,
@@ -125,6 +129,13 @@ pub fn export(
     })
 }
 
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 fn refuse_taken(path: &Path) -> Result<(), EngineError> {
     match rustix::fs::lstat(path) {
         Ok(_) => Err(EngineError::Taken(path.to_owned())),
@@ -139,12 +150,8 @@ fn write_file(
     repository: &Path,
     header: &Header,
 ) -> Result<u64, EngineError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let id = engine.clock.new_id(engine.clock.now());
-    let beside = Scratch::new(parent, "export", id)?;
+    let beside = Scratch::new(folder_of(path), "export", id)?;
     let mut file = beside.create("point")?;
     let bytes = container::pack(repository, header, &mut file)?;
     file.sync_all().at("flush", path)?;

@@ -3,6 +3,7 @@
 //! The engine never sees the command line. It gets everything it works with
 //! in one [`Engine`] and gives back values that the command line presents.
 
+mod anew;
 pub mod apply;
 pub mod boot;
 pub mod cat;
@@ -45,13 +46,14 @@ pub mod verify;
 mod versions;
 mod watch;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::point::selector::Here;
 use crate::point::{Point, Policy, Selector};
 use crate::system::clock::Clock;
-use crate::system::lock::{Lock, Mode};
+use crate::system::lock::{Lock, LockError, Mode};
 use crate::system::points::{self, Catalogue};
 use crate::system::run::Runner;
 use crate::system::{Layout, journal, pointers};
@@ -110,9 +112,25 @@ impl Engine<'_> {
 
     fn lock(&self, mode: Mode) -> Result<Lock, EngineError> {
         points::prepare(self.layout)?;
+        self.locked(|stops| Lock::take_unless(self.layout.state(), mode, self.patience, stops))
+    }
+
+    /// The lock beside others, for what changes nothing in the state directory:
+    /// that may be on a read-only file system.
+    fn lock_to_read(&self) -> Result<Lock, EngineError> {
+        match points::prepare(self.layout) {
+            Err(e) if e.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
+            other => other?,
+        }
+        self.locked(|stops| Lock::take_to_read(self.layout.state(), self.patience, stops))
+    }
+
+    fn locked(
+        &self,
+        take: impl FnOnce(&dyn Fn() -> bool) -> Result<Lock, LockError>,
+    ) -> Result<Lock, EngineError> {
         self.check_stop()?;
-        let stops = || self.progress.stops();
-        let taken = Lock::take_unless(self.layout.state(), mode, self.patience, &stops);
+        let taken = take(&|| self.progress.stops());
         if taken.is_err() {
             self.check_stop()?;
         }
@@ -135,6 +153,25 @@ impl Engine<'_> {
             Some(entry) => Err(EngineError::Unfinished(Box::new(entry))),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a logical path with a symbolic link above it: reading there would
+    /// follow it, and out of another root.
+    fn refuse_link_above(&self, logical: &Path) -> Result<(), EngineError> {
+        let Some(above) = logical.parent() else {
+            return Ok(());
+        };
+        if self.layout.resolve(above)? == above {
+            return Ok(());
+        }
+        let mut folders: Vec<&Path> = above.ancestors().collect();
+        folders.reverse();
+        for folder in folders {
+            if self.layout.resolve(folder)? != folder {
+                return Err(EngineError::LinkAbove(folder.to_owned()));
+            }
+        }
+        Ok(())
     }
 
     fn watch(&self) -> Arc<dyn Watch> {

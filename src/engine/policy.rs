@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::point::Policy;
 use crate::point::path::printable;
-use crate::point::policy::{BadPolicy, Change, ChangeError};
-use crate::system::{IoError, Layout, durable, policy_file};
+use crate::point::policy::{BadPolicy, Change, ChangeError, Fault, fault_at};
+use crate::system::policy_file::LoadError;
+use crate::system::run::Runner;
+use crate::system::{IoError, Layout, calendar, durable, policy_file};
 
 /// Why a policy file was not written.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,12 @@ pub enum PolicyFileError {
     /// There is none.
     #[error("there is no policy {}", printable(.0))]
     Absent(PathBuf),
+    /// There is none in force, nor in the current folder.
+    #[error("this machine has no policy, and here is no {}", printable(.0))]
+    NoneAtAll(PathBuf),
+    /// It cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// There is one already.
     #[error("{} is there already, and is never written over", printable(.0))]
     Exists(PathBuf),
@@ -48,7 +56,8 @@ impl PolicyFileError {
             Self::Change {
                 source: ChangeError::Bad(bad) | ChangeError::Broken(bad),
                 ..
-            } => Some(bad),
+            }
+            | Self::Load(LoadError::Policy { source: bad, .. }) => Some(bad),
             _ => None,
         }
     }
@@ -56,7 +65,12 @@ impl PolicyFileError {
     /// The next command to run.
     pub fn next(&self) -> String {
         match self {
-            Self::Absent(path) => format!("cairn policy init {}", printable(path)),
+            Self::Absent(path) | Self::NoneAtAll(path) => {
+                format!("cairn policy init {}", printable(path))
+            }
+            Self::Load(_) => "cairn policy schema (or, to go on with the defaults: cairn --policy \
+                              /dev/null status)"
+                .into(),
             Self::Exists(path) => format!("cairn policy check {}", printable(path)),
             Self::Declared { .. } => "nixos-rebuild switch, once it says so".into(),
             Self::Change { path, source } => match source {
@@ -73,6 +87,52 @@ impl PolicyFileError {
             },
             Self::Io(_) => "cairn policy --help".into(),
         }
+    }
+}
+
+/// A policy that was checked.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub policy: Policy,
+}
+
+/// Checks the policy that was named; else the one in force; else `otherwise`,
+/// where there is such a file. systemd is asked of every calendar event, where
+/// it can be.
+///
+/// # Errors
+/// No policy at all; one that cannot be read; all that is wrong with it.
+pub fn check(
+    layout: &Layout,
+    runner: &dyn Runner,
+    named: Option<&Path>,
+    otherwise: &Path,
+) -> Result<Checked, PolicyFileError> {
+    let in_force = policy_file::in_force(layout);
+    let path = match named {
+        Some(named) => named.to_owned(),
+        None if policy_file::is_there(&in_force)? => in_force,
+        None if policy_file::is_there(otherwise)? => otherwise.to_owned(),
+        None => return Err(PolicyFileError::NoneAtAll(otherwise.to_owned())),
+    };
+    let (text, policy) = policy_file::read(layout, &path)?;
+    let faults: Vec<Fault> = policy
+        .schedules()
+        .into_iter()
+        .filter_map(|(at, schedule)| {
+            let why = calendar::refused(runner, schedule)?;
+            Some(fault_at(&text, &at, why))
+        })
+        .collect();
+    match faults.is_empty() {
+        true => Ok(Checked { path, policy }),
+        false => Err(PolicyFileError::Load(LoadError::Policy {
+            path,
+            source: BadPolicy { faults },
+        })),
     }
 }
 

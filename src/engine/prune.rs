@@ -277,18 +277,23 @@ pub fn prune(engine: &Engine<'_>, keep: &Rules) -> Result<(PrunePlan, Pruned), E
     end_all(engine, plan, pruned)
 }
 
-/// Cleans away what dead processes left, and removes no point.
+/// Cleans away what dead processes left, and removes no point; gives what of
+/// their doing could not be made good.
 ///
 /// # Errors
 /// No lock; a restore that has not ended; a damaged vault.
-pub fn tidy(engine: &Engine<'_>) -> Result<(), EngineError> {
+pub fn tidy(engine: &Engine<'_>) -> Result<Pruned, EngineError> {
     let lock = engine.lock_to_change()?;
-    if create::clean_locked(engine, &lock)?.any
+    let cleaned = create::clean_locked(engine, &lock)?;
+    if cleaned.any
         && let Some(vault) = engine.existing_vault()?
     {
         free(engine, &vault)?;
     }
-    Ok(())
+    Ok(Pruned {
+        troubles: cleaned.troubles,
+        ..Pruned::default()
+    })
 }
 
 /// Frees what no snapshot needs, in both repositories: damage to one never

@@ -11,7 +11,7 @@
 //! folders open, and where a folder is a mount point it cannot be done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -31,22 +31,9 @@ use crate::point::{BytePath, PointId};
 use crate::system::At;
 use crate::system::beneath::{Attributes, Beneath, Put, dress_fd, kind};
 use crate::system::flush::{self, Unflushed};
+use crate::system::ours::{PREFIX, is_staged};
 use crate::system::sparse::Sparse;
 use crate::vault::{Entry, EntryKind, Vault};
-
-/// Prefix of staged files; captures and listings leave them out.
-const STAGED: &str = ".cairn-";
-
-/// Whether a name is one that staging gives: nothing else is ever swept away.
-pub(super) fn is_staged(name: &OsStr) -> bool {
-    name.to_str()
-        .and_then(|n| n.strip_prefix(STAGED)?.split_once('-'))
-        .is_some_and(|(id, rest)| {
-            let number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
-            let hex = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-            hex && (number || rest == "link")
-        })
-}
 
 /// One root, its new contents staged.
 pub(super) struct Staged<'a> {
@@ -67,13 +54,15 @@ pub(super) struct Staged<'a> {
     proven: Mutex<Proven>,
 }
 
-/// Stages all roots. When one cannot be, what was staged is removed again, and
-/// so are the folders made for it: everything is as it was.
+/// Stages all roots, and asks `last` whether to go on. When one cannot be, or it
+/// says no, what was staged is removed again, and so are the folders made for
+/// it: everything is as it was.
 pub(super) fn stage<'a>(
     engine: &Engine<'_>,
     stores: &'a Stores,
     plans: &'a [RootPlan],
     id: PointId,
+    last: impl FnOnce() -> Result<(), EngineError>,
 ) -> Result<Vec<Staged<'a>>, EngineError> {
     let top = Beneath::open(engine.layout.root())?;
     let mut made = Vec::new();
@@ -81,6 +70,7 @@ pub(super) fn stage<'a>(
     let _going = engine.begin(&Task::Stage, Some(total));
     // The last place where all can be as it was.
     let staged = stage_all(engine, &top, stores, plans, id, &mut made)
+        .and_then(|staged| last().map(|()| staged))
         .and_then(|staged| engine.check_stop().map(|()| staged));
     if staged.is_err() {
         for plan in plans {
@@ -256,7 +246,7 @@ impl Staged<'_> {
                 continue;
             }
             let name = format!(
-                "{STAGED}{}-{}",
+                "{PREFIX}{}-{}",
                 self.id.hex(),
                 self.first + self.files.len()
             );
@@ -452,7 +442,7 @@ impl Staged<'_> {
 
     /// A name beside `path` that is free.
     fn temporary(&self, path: &Path) -> Result<PathBuf, EngineError> {
-        let temporary = path.with_file_name(format!("{STAGED}{}-link", self.id.hex()));
+        let temporary = path.with_file_name(format!("{PREFIX}{}-link", self.id.hex()));
         self.base.remove_file(&temporary)?;
         Ok(temporary)
     }
@@ -498,28 +488,5 @@ pub(super) fn attributes(entry: &Entry) -> Attributes {
                 )
             })
             .collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_staging_names_is_swept_away() {
-        let id = "0198c0de".repeat(4);
-        for ours in [format!(".cairn-{id}-0"), format!(".cairn-{id}-link")] {
-            assert!(is_staged(OsStr::new(&ours)), "{ours}");
-        }
-        for theirs in [
-            ".cairn-notes".to_owned(),
-            ".cairn-".to_owned(),
-            format!(".cairn-{id}"),
-            format!(".cairn-{id}-"),
-            format!(".cairn-{id}-0.bak"),
-            format!("x.cairn-{id}-0"),
-        ] {
-            assert!(!is_staged(OsStr::new(&theirs)), "{theirs}");
-        }
     }
 }

@@ -16,8 +16,9 @@ use crate::point::PointId;
 use crate::point::policy::{Snapshot as Wanted, StateSet};
 use crate::system::points::{self, Owed};
 use crate::system::run::{Call, RunError};
+use crate::system::services::{self, Started};
 use crate::system::snapshots::{self, NoSnapshot, Plan, Snapshot};
-use crate::system::{IoError, fault, services};
+use crate::system::{IoError, fault, rights};
 
 /// Whether commands and units of the policy are those of the root.
 pub(super) fn is_live(engine: &Engine<'_>) -> bool {
@@ -99,8 +100,29 @@ impl<'e> Quiet<'e> {
             Err(error) => Err(error),
         };
         fault::point("create.state-captured");
+        let done = done.and_then(|done| self.was_still(set, &mut held).map(|()| done));
         self.make_good(set, self.hold && done.is_ok(), &mut held);
         (done, held)
+    }
+
+    /// Whether what was stopped stayed so while the set was read. An undo point
+    /// that cannot say so is none; any other point says that it cannot.
+    fn was_still(&self, set: &Source, held: &mut Held) -> Result<(), String> {
+        if set.units.is_empty() || !services::present(self.engine.layout) {
+            return Ok(());
+        }
+        let why = match services::running(self.engine.runner, &set.units) {
+            Ok(running) if running.is_empty() => return Ok(()),
+            Ok(running) => format!("{} started again while it was read", running.join(", ")),
+            Err(error) => format!("whether its units stood still is not known: {error}"),
+        };
+        if self.hold {
+            return Err(why);
+        }
+        held.how = "not held still".to_owned();
+        held.warnings
+            .push(format!("{why}: it may not be of one moment"));
+        Ok(())
     }
 
     /// Runs the command before, stops the units, makes the snapshot.
@@ -244,12 +266,13 @@ impl<'e> Quiet<'e> {
         ran.map(|_| ()).map_err(|e| format!("before: {e}"))
     }
 
-    /// Stops the units that run; gives whether there is a systemd to stop any.
+    /// Stops the units that run, and what would start them again; gives whether
+    /// there is a systemd to stop any.
     fn stop(&mut self, set: &Source, held: &mut Held) -> Result<bool, String> {
         let stops = !set.units.is_empty() && services::present(self.engine.layout);
         if stops {
             let runner = self.engine.runner;
-            let running = services::running(runner, &set.units).map_err(|e| e.to_string())?;
+            let running = services::to_stop(runner, &set.units).map_err(|e| e.to_string())?;
             let new = running.iter().filter(|u| !self.owed.units.contains(u));
             let new: Vec<String> = new.cloned().collect();
             self.owed.units.extend(new);
@@ -277,7 +300,7 @@ impl<'e> Quiet<'e> {
         if commands.is_empty() {
             return Vec::new();
         }
-        let mut troubles = run_all(self.engine, &commands, set.timeout);
+        let (_, mut troubles) = run_all(self.engine, commands, set.timeout);
         troubles.extend(self.note().err().map(|e| e.to_string()));
         troubles
     }
@@ -307,43 +330,77 @@ fn remove(engine: &Engine<'_>, snapshots: Vec<Snapshot>) -> (Vec<Snapshot>, Vec<
 
 /// Starts units that were stopped; gives what went wrong, one line each.
 pub(super) fn start(engine: &Engine<'_>, units: &[String]) -> Vec<String> {
-    match services::start(engine.runner, units) {
-        Ok(gone) => gone
-            .iter()
-            .map(|unit| format!("{unit} was stopped and is there no more"))
-            .collect(),
-        Err(error) => vec![format!("not started again: {} ({error})", units.join(", "))],
-    }
+    told(&services::start(engine.runner, units))
 }
 
-fn run_all(engine: &Engine<'_>, commands: &[Vec<String>], limit: Duration) -> Vec<String> {
-    let run = |command: &Vec<String>| engine.runner.check(&call(command).limit(limit)).err();
-    commands
-        .iter()
-        .filter_map(run)
-        .map(|e| format!("after: {e}"))
-        .collect()
+fn told(started: &Started) -> Vec<String> {
+    let gone = started.gone.iter();
+    let gone = gone.map(|unit| format!("{unit} was stopped and is there no more"));
+    let failed = started.failed.iter();
+    let failed = failed.map(|(unit, why)| format!("not started again: {unit} ({why})"));
+    gone.chain(failed).collect()
+}
+
+/// Runs commands; gives those that failed, and why.
+fn run_all(
+    engine: &Engine<'_>,
+    commands: Vec<Vec<String>>,
+    limit: Duration,
+) -> (Vec<Vec<String>>, Vec<String>) {
+    let (mut left, mut troubles) = (Vec::new(), Vec::new());
+    for command in commands {
+        if let Err(error) = engine.runner.check(&call(&command).limit(limit)) {
+            troubles.push(format!("after: {error}"));
+            left.push(command);
+        }
+    }
+    (left, troubles)
+}
+
+/// What settling came to.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// What went wrong, one line each.
+    pub(super) troubles: Vec<String>,
+    /// Whether nothing is owed any more: only then may the marker go.
+    pub(super) paid: bool,
 }
 
 /// Settles what is owed for a point: starts units, runs commands, deletes
-/// snapshots. Everything is tried once; gives what went wrong, one line each.
-/// Snapshots that stay are still owed.
-pub(super) fn settle(engine: &Engine<'_>, id: PointId) -> Result<Vec<String>, IoError> {
-    let owed = points::owed(engine.layout, id)?;
-    if owed == Owed::default() || !is_live(engine) {
-        return Ok(Vec::new());
+/// snapshots. What fails stays owed, so that the next run tries again; and a
+/// process that may do little leaves to others what needs more.
+pub(super) fn settle(engine: &Engine<'_>, id: PointId) -> Result<Settled, IoError> {
+    let mut owed = points::owed(engine.layout, id)?;
+    let mut troubles = Vec::new();
+    let nothing = Owed::default();
+    // Another root's units and commands are not ours.
+    if owed != nothing && is_live(engine) {
+        let before = owed.clone();
+        let started = services::start(engine.runner, &owed.units);
+        troubles.extend(told(&started));
+        owed.units = started.failed.into_iter().map(|(unit, _)| unit).collect();
+        if rights::are_confined() {
+            let needs_more = owed.commands.len() + owed.snapshots.len();
+            if needs_more > 0 {
+                troubles.push(
+                    "what a killed run owed stays so: this one is confined; cairn prune by hand \
+                     makes it good"
+                        .to_owned(),
+                );
+            }
+        } else {
+            let limit = StateSet::default().timeout.duration();
+            let (commands, failed) = run_all(engine, std::mem::take(&mut owed.commands), limit);
+            let (snapshots, stay) = remove(engine, std::mem::take(&mut owed.snapshots));
+            troubles.extend(failed.into_iter().chain(stay));
+            (owed.commands, owed.snapshots) = (commands, snapshots);
+        }
+        if owed != before {
+            points::owe(engine.layout, id, &owed)?;
+        }
     }
-    let mut troubles = start(engine, &owed.units);
-    let limit = StateSet::default().timeout.duration();
-    troubles.extend(run_all(engine, &owed.commands, limit));
-    let (snapshots, left) = remove(engine, owed.snapshots);
-    troubles.extend(left);
-    let owed = Owed {
-        snapshots,
-        ..Owed::default()
-    };
-    points::owe(engine.layout, id, &owed)?;
-    Ok(troubles)
+    let paid = owed == nothing;
+    Ok(Settled { troubles, paid })
 }
 
 /// A command of the policy.

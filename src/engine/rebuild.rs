@@ -148,7 +148,7 @@ fn fill(engine: &Engine<'_>, point: &Point, place: &Path) -> Result<(), EngineEr
     let stores = engine.stores()?;
     let plans: Vec<RootPlan> =
         apply::plan(&there, &stores, point, &scope, &Proven::default())?.roots;
-    for staged in put::stage(&there, &stores, &plans, point.id)? {
+    for staged in put::stage(&there, &stores, &plans, point.id, || Ok(()))? {
         staged.put_in_place(&there)?;
     }
     Ok(())

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Engine, EngineError, create};
+use super::{Engine, EngineError, anew, create};
 use crate::point::marks::Note;
 use crate::point::{Marks, Point, PointId};
 use crate::system::lock::Mode;
-use crate::system::points::Catalogue;
+use crate::system::points::{Catalogue, Fault};
 use crate::system::{aside, journal, pins, points, store};
 use crate::vault::{Vault, VaultDir};
 
@@ -43,9 +43,16 @@ pub(super) fn repair(engine: &Engine<'_>, read_data: bool) -> Result<Vec<Repaire
     }
     repair.documents(&engine.catalogue()?)?;
     repair.roots(&engine.catalogue()?)?;
-    if let Some(vault) = engine.existing_vault()? {
-        repair.vault(&vault, read_data)?;
-        repair.note_losses(&vault, &engine.catalogue()?)?;
+    let vault = engine.existing_vault()?;
+    if let Some(vault) = &vault {
+        repair.vault(vault, read_data)?;
+    }
+    // By now the vault has all it will have.
+    for (id, what) in anew::documents(engine, vault.as_ref(), &engine.catalogue()?)? {
+        repair.say(Some(id), what);
+    }
+    if let Some(vault) = &vault {
+        repair.note_losses(vault, &engine.catalogue()?)?;
     }
     Ok(repair.done)
 }
@@ -79,9 +86,10 @@ impl Repair<'_> {
     fn documents(&mut self, catalogue: &Catalogue) -> Result<(), EngineError> {
         let layout = self.engine.layout;
         for damaged in &catalogue.damaged {
-            let marks = damaged.file.to_string_lossy().starts_with("marks/");
             match damaged.id {
-                Some(id) if marks && points::has_damaged_marks(layout, id) => {
+                Some(id)
+                    if damaged.fault == Fault::Marks && points::has_damaged_marks(layout, id) =>
+                {
                     let from = layout.state().join(&damaged.file);
                     let to = aside::file(layout, &from, "marks")?;
                     let note = self.note("its marks were damaged, and may have had a pin");
@@ -105,7 +113,7 @@ impl Repair<'_> {
                     let what = format!("{name} is no document; it is now {}", to.display());
                     self.say(None, what);
                 }
-                // What such a document said is lost; it is not in the way.
+                // A document: what there is of its point is looked for later.
                 Some(_) => {}
             }
         }

@@ -18,7 +18,8 @@ use super::{Engine, EngineError, Stores, versions};
 use crate::plan::capture::left_out;
 use crate::point::document::{ConfigRoot, Missing, RootKind, StateSet};
 use crate::point::{BytePath, Point, PointId, policy};
-use crate::system::follow::{self, EXCLUDED_PREFIXES, Root, Sources};
+use crate::system::follow::{self, Root, Sources};
+use crate::system::ours::is_ours;
 use crate::system::{Layout, pointers, services};
 use crate::vault::{
     CaptureRequest, CaptureRoot, Captured, Entry, OnUnreadable, Vault, VaultDir, VaultError,
@@ -343,7 +344,7 @@ fn read(engine: &Engine<'_>, source: &Source, found: Found, reading: &Reading<'_
         time: reading.time,
         roots: present,
         exclude_names: Vec::new(),
-        exclude_prefixes: EXCLUDED_PREFIXES.iter().map(Into::into).collect(),
+        exclude_named: is_ours,
         exclude_paths: excluded.into_iter().chain(own).collect(),
         on_unreadable: OnUnreadable::Record,
         parent: reading.parent.cloned(),

@@ -10,7 +10,6 @@ use crate::plan::comparison::StateDiff;
 use crate::plan::tree_diff::{self, Scope, Tree, What};
 use crate::point::BytePath;
 use crate::point::document::StateSet;
-use crate::system::follow::EXCLUDED_PREFIXES;
 use crate::system::tree::{self, Leave};
 use crate::vault::Entry;
 
@@ -115,11 +114,12 @@ fn then_and_now(
     for root in &set.roots {
         let leave = Leave {
             names: &[],
-            prefixes: EXCLUDED_PREFIXES,
+            ours: true,
             paths: &leave,
             sockets: true,
             contents: true,
         };
+        engine.refuse_link_above(root.path.as_path())?;
         let mut found = tree::list(&top, &relative(root.path.as_path()), leave)?.nodes;
         if set.snapshot().is_some() {
             recognise(&mut found, &held, stores.state()?, &top, &Proven::default())?;

@@ -1,6 +1,7 @@
 //! One look at everything.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread;
 
 use chrono::{DateTime, Utc};
@@ -10,10 +11,12 @@ use super::health::{self, Ask};
 use super::{Engine, EngineError, diff, history};
 use crate::health::Report;
 use crate::nix::store_path::StorePath;
-use crate::point::document::System;
+use crate::point::document::{RootKind, System};
+use crate::point::path::printable;
 use crate::point::{Issue, Point, PointId, Switch};
+use crate::system::journal::Entry;
 use crate::system::probe::Depth;
-use crate::system::{generations, journal, loader, pointers, switches};
+use crate::system::{follow, generations, journal, loader, pointers, points, switches};
 use crate::vault::Vault;
 
 /// The state of the machine and of its restore points.
@@ -52,6 +55,9 @@ pub struct Status {
     pub state_dir: String,
     /// An interrupted restore.
     pub unfinished: bool,
+    /// Units that were stopped for a restore or a capture, and wait for it to
+    /// end or for the next run to make good what it owed.
+    pub stopped: Vec<String>,
     /// What wants attention, one line each.
     pub notes: Vec<String>,
 }
@@ -119,10 +125,10 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let catalogue = engine.catalogue()?;
     let observation = pointers::observe(engine.layout, engine.profile, None)?;
     let profile = generations::read(engine.layout, engine.profile)?;
-    let points = &catalogue.points;
+    let all = &catalogue.points;
     let newest = |keep: &dyn Fn(&(Point, crate::point::Marks)) -> bool| {
         let machine = observation.machine_id.as_deref();
-        let mut ours = points.iter().rev().filter(|(p, _)| !p.is_foreign(machine));
+        let mut ours = all.iter().rev().filter(|(p, _)| !p.is_foreign(machine));
         ours.find(|p| keep(p)).map(|(p, _)| p)
     };
     let with_config = newest(&|(p, _)| p.config.is_some() && p.trigger.is_meant());
@@ -153,31 +159,76 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
             once.name()
         ));
     }
+    let config_changes = match with_config.map(|p| config_changes(engine, p)) {
+        // Nothing is compared behind it; the rest is as worth knowing as ever.
+        Some(Err(error @ EngineError::LinkAbove(_))) => {
+            notes.push(error.to_string());
+            None
+        }
+        other => other.transpose()?,
+    };
+    notes.extend(nowhere(engine));
     if let Some(gap) = &gap {
         notes.push(format!(
             "{} was switched to without a restore point",
             gap.to.name()
         ));
     }
+    let unfinished = journal::unfinished(engine.layout)?;
+    let stopped = stopped(engine, unfinished.as_ref())?;
     Ok(Status {
         health: Wellness::default(),
         state: sets.collect(),
         host: observation.host,
         generations: profile.generations.len(),
         profile_faults: faults,
-        points: points.len(),
-        pinned: points.iter().filter(|(_, m)| m.is_pinned()).count(),
+        points: all.len(),
+        pinned: all.iter().filter(|(_, m)| m.is_pinned()).count(),
         damaged: catalogue.damaged.len(),
         latest: newest(&|(p, _)| p.trigger.is_meant()).map(Brief::from),
         latest_good: newest(&|(p, m)| p.is_good(m)).map(Brief::from),
-        config_changes: with_config.map(|p| config_changes(engine, p)).transpose()?,
+        config_changes,
         vault_bytes,
         state_dir: engine.layout.state().display().to_string(),
-        unfinished: journal::unfinished(engine.layout)?.is_some(),
+        unfinished: unfinished.is_some(),
+        stopped,
         last_switch: gap.or(records.into_iter().next_back()),
         notes,
         system: observation.system,
     })
+}
+
+/// Told where nothing is of a configuration that points are to hold.
+fn nowhere(engine: &Engine<'_>) -> Option<String> {
+    let paths = &engine.policy.config_paths;
+    // What may not be looked at may be there.
+    let absent = |path: &PathBuf| {
+        let place = engine
+            .layout
+            .resolve(path)
+            .map(|path| engine.layout.real(path));
+        place.is_ok_and(|place| matches!(follow::kind(&place), Ok(RootKind::Absent)))
+    };
+    if paths.is_empty() || !paths.iter().all(absent) {
+        return None;
+    }
+    let paths: Vec<String> = paths.iter().map(|path| printable(path)).collect();
+    Some(format!(
+        "points hold no configuration, for nothing is at {} (configPaths of the policy)",
+        paths.join(", ")
+    ))
+}
+
+/// Units that an unfinished restore keeps stopped, and those that a capture has
+/// stopped and not started again: one under way, or one that died.
+fn stopped(engine: &Engine<'_>, unfinished: Option<&Entry>) -> Result<Vec<String>, EngineError> {
+    let mut units: Vec<String> = unfinished.map(|e| e.stopped.clone()).unwrap_or_default();
+    for id in points::inflight(engine.layout)? {
+        units.extend(points::owed(engine.layout, id)?.units);
+    }
+    units.sort();
+    units.dedup();
+    Ok(units)
 }
 
 fn config_changes(engine: &Engine<'_>, point: &Point) -> Result<usize, EngineError> {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::verify::Problem;
 use super::{Engine, EngineError};
 use crate::nix::store_path::StorePath;
+use crate::plan::humane::count;
 use crate::system::points::Catalogue;
 use crate::system::{nix_cli, store};
 
@@ -43,8 +44,10 @@ pub(super) fn check(
             problems.push(Problem {
                 point: Some(point.id),
                 what: format!(
-                    "{n} store path(s) of its system are damaged, the first is {path} (try: \
-                     nix-store --repair-path {path})"
+                    "{} of its system {}, the first is {path} (try: nix-store --repair-path \
+                     {path})",
+                    count(n, "store path"),
+                    if n == 1 { "is damaged" } else { "are damaged" }
                 ),
             });
         }

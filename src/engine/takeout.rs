@@ -17,7 +17,6 @@ use crate::point::{BytePath, Point};
 use crate::system::beneath::{Attributes, Beneath};
 use crate::system::flush::Unflushed;
 use crate::system::journal::Scope;
-use crate::system::lock::Mode;
 use crate::system::scratch::Scratch;
 use crate::system::sparse::Sparse;
 use crate::system::{At, IoError, fault};
@@ -84,7 +83,7 @@ pub fn take_out(
         _ => Path::new("."),
     };
     // A prune must not take away what is being read.
-    let _lock = engine.lock(Mode::Shared)?;
+    let _lock = engine.lock_to_read()?;
     let stores = engine.stores()?;
     let chosen = choose(&stores, point, scope)?;
     let id = engine.clock.new_id(engine.clock.now());

@@ -106,6 +106,7 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
     let lock = engine.lock(Mode::Exclusive)?;
     let cleaned = super::create::clean_locked(engine, &lock)?;
     let (mut entry, plan) = plan_ending(engine, way)?;
+    restore::await_switch(engine, &plan)?;
     if let Some(fetch) = &plan.fetch {
         fetch::run(engine, &plan.goal, fetch)?;
     }
@@ -146,11 +147,13 @@ pub fn end(engine: &Engine<'_>, way: Way) -> Result<Restored, EngineError> {
         (Err(error), _) => return Err(error),
     };
     let staging = before.clone().unwrap_or_else(|| undo.clone());
-    let mut restored =
-        restore::converge(engine, &lock, plan, staging, &entry).map_err(restore::halfway)?;
+    let mut restored = restore::converge(engine, &lock, plan, staging, &entry)
+        .map_err(|why| restore::halfway(why, &entry.stopped))?;
     restored.notes.extend(cleaned.troubles);
     entry.state = ended;
-    step("end.ended", || Ok(journal::store(engine.layout, &entry)?)).map_err(restore::halfway)?;
+    step("end.ended", || Ok(journal::store(engine.layout, &entry)?))
+        // The units run by now.
+        .map_err(|why| restore::halfway(why, &[]))?;
     Ok(Restored {
         undo,
         before: before.map(|point| point.id),

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::progress::Task;
 use super::repair::{self, Repaired, known};
 use super::{Engine, EngineError, store_check};
+use crate::plan::humane::were;
 use crate::point::{Point, PointId};
-use crate::system::lock::Mode;
 use crate::system::points::Catalogue;
 use crate::system::{pins, points, store};
 use crate::vault::Vault;
@@ -67,7 +67,7 @@ pub fn verify(engine: &Engine<'_>, options: Options) -> Result<Report, EngineErr
         true => repair::repair(engine, options.read_data)?,
         false => Vec::new(),
     };
-    let _lock = engine.lock(Mode::Shared)?;
+    let _lock = engine.lock_to_read()?;
     let catalogue = engine.catalogue()?;
     let mut report = Report {
         points: catalogue.points.len(),
@@ -119,9 +119,9 @@ pub fn verify(engine: &Engine<'_>, options: Options) -> Result<Report, EngineErr
         let missing = point.completeness.missing();
         if !missing.is_empty() {
             report.notes.push(format!(
-                "{} is partial: {} item(s) were not captured",
+                "{} is partial: {} not captured",
                 point.id.short_among([]),
-                missing.len()
+                were(missing.len())
             ));
         }
     }

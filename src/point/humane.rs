@@ -73,6 +73,21 @@ pub fn duration(length: Duration) -> String {
     }
 }
 
+/// A number of things: "1 path", "2 paths". Adds an "s" to all but one.
+pub fn count(n: usize, thing: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {thing}{s}")
+}
+
+/// So many things of which something is told: "1 item was", "2 items were".
+pub fn were(n: usize) -> String {
+    format!(
+        "{} {}",
+        count(n, "item"),
+        if n == 1 { "was" } else { "were" }
+    )
+}
+
 fn two(big: u128, big_unit: &str, small: u128, small_unit: &str) -> String {
     if small == 0 {
         format!("{big} {big_unit}")

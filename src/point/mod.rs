@@ -10,6 +10,7 @@ pub mod marks;
 pub(crate) mod near;
 pub mod path;
 pub mod policy;
+pub mod remnant;
 pub mod risk;
 pub mod selector;
 pub mod span;

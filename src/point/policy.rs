@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Span, within};
 use crate::nix::store_path::StorePath;
 
+mod calendar;
 pub mod change;
 mod check;
 mod fault;
@@ -31,6 +32,7 @@ mod tests;
 pub use change::{Change, ChangeError, Kind};
 pub use fault::{BadPolicy, Fault};
 pub use health::{CpuLimits, DiskLimits, Health, HealthCheck, MemoryLimits, TemperatureLimits};
+use locate::token;
 pub use schema::schema;
 
 /// The policy version this build reads.
@@ -48,7 +50,8 @@ pub struct Policy {
     #[schemars(extend("pattern" = schema::PATH))]
     pub state_dir: Option<PathBuf>,
     /// Files and folders captured as the configuration.
-    #[schemars(extend("minItems" = 1), inner(regex(pattern = schema::PATH)))]
+    /// None says that this machine has none of its own.
+    #[schemars(inner(regex(pattern = schema::PATH)))]
     pub config_paths: Vec<PathBuf>,
     /// Points that are taken without being asked for, by name.
     #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
@@ -458,4 +461,21 @@ impl Policy {
     pub fn parse(text: &str) -> Result<Self, BadPolicy> {
         parse::parse(text)
     }
+
+    /// Every calendar event in it, each with its JSON pointer.
+    pub fn schedules(&self) -> Vec<(String, &str)> {
+        let points = self.points.iter();
+        let points = points.map(|(name, p)| (format!("/points/{}", token(name)), &p.schedule));
+        let remotes = self.remotes.iter();
+        let remotes = remotes.map(|(name, r)| (format!("/remotes/{}", token(name)), &r.schedule));
+        points
+            .chain(remotes)
+            .filter_map(|(at, schedule)| Some((format!("{at}/schedule"), schedule.as_deref()?)))
+            .collect()
+    }
+}
+
+/// What is wrong with a value of a policy, where its text has it.
+pub fn fault_at(text: &str, pointer: &str, message: String) -> Fault {
+    parse::fault_at(text, pointer, message)
 }

@@ -34,6 +34,12 @@ pub enum SelectError {
     /// Nothing matches.
     #[error("{}", missing(.0))]
     NoSuch(Selector),
+    /// A word that passes over imported points, and there are no others.
+    #[error("there is no restore point of this machine, only imported ones: {}", .0.join(", "))]
+    OnlyImported(
+        /// Short forms of the newest, at most five.
+        Vec<String>,
+    ),
     /// More than one id starts so.
     #[error("'{prefix}' is the start of {} restore points: {}", ids.len(), ids.join(", "))]
     Ambiguous {
@@ -169,7 +175,15 @@ impl Selector {
                 }
             }
         };
-        found.ok_or_else(|| SelectError::NoSuch(self.clone()))
+        let only_imported = !matches!(self, Self::Prefix(_)) && newest().next().is_none();
+        found.ok_or_else(|| match points {
+            [_, ..] if only_imported => {
+                let ids = || points.iter().map(|(p, _)| &p.id);
+                let newest = ids().rev().take(5);
+                SelectError::OnlyImported(newest.map(|id| id.short_among(ids())).collect())
+            }
+            _ => SelectError::NoSuch(self.clone()),
+        })
     }
 }
 

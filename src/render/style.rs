@@ -5,6 +5,8 @@ use std::fmt::Display;
 use chrono::{DateTime, Utc};
 use unicode_width::UnicodeWidthStr;
 
+pub use crate::point::humane::count;
+
 /// How to write for the place output goes to.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
@@ -68,12 +70,6 @@ impl Style {
     pub fn when(&self, then: DateTime<Utc>) -> String {
         crate::plan::humane::relative(self.now, then)
     }
-}
-
-/// A number of things: "1 path", "2 paths". Adds an "s" to all but one.
-pub fn count(n: usize, thing: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {thing}{s}")
 }
 
 /// Breaks a text at blanks into lines of at most `width` columns; a longer word

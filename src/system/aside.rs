@@ -20,6 +20,20 @@ pub fn file(layout: &Layout, from: &Path, kind: &str) -> Result<PathBuf, IoError
     Ok(to)
 }
 
+/// Keeps a file under a second name aside: something else is about to take its
+/// place, at once. What can have no second name is moved; gives where it is.
+///
+/// # Errors
+/// When it can be neither kept nor moved.
+pub fn keep(layout: &Layout, from: &Path, kind: &str) -> Result<PathBuf, IoError> {
+    let to = free(layout, from, kind)?;
+    if fs::hard_link(from, &to).is_err() {
+        return file(layout, from, kind);
+    }
+    durable::sync_parent(&to)?;
+    Ok(to)
+}
+
 /// Keeps what a link says: another one beside what else is damaged. The link
 /// itself stays, for it may lie on another file system.
 ///
@@ -53,6 +67,21 @@ fn free(layout: &Layout, from: &Path, kind: &str) -> Result<PathBuf, IoError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_stays_where_it_is_and_a_folder_is_moved() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new("/", dir.path());
+        let from = dir.path().join("x.json");
+        fs::write(&from, "one").unwrap();
+        let to = keep(&layout, &from, "points").unwrap();
+        assert_eq!(fs::read_to_string(to).unwrap(), "one");
+        assert!(from.exists());
+        fs::remove_file(&from).unwrap();
+        fs::create_dir(&from).unwrap();
+        let to = keep(&layout, &from, "points").unwrap();
+        assert!(to.is_dir() && !from.exists());
+    }
 
     #[test]
     fn nothing_that_was_moved_aside_is_overwritten() {

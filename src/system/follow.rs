@@ -11,15 +11,13 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::optional;
+use super::ours::is_ours;
 use super::{At, IoError, Layout};
 use crate::nix::imports::{self, RefKind, Role};
 use crate::point::document::{Missing, RootKind, Unfollowed};
 
 /// Entries of these names are never captured.
 pub const EXCLUDED_NAMES: &[&str] = &[".git"];
-
-/// Entries whose names start so are cairn's own, left by a crash.
-pub const EXCLUDED_PREFIXES: &[&str] = &[".cairn-"];
 
 /// Largest `.nix` file that is searched for imports, in bytes.
 const MAX_PARSED: u64 = 4 << 20;
@@ -207,8 +205,7 @@ impl<'a> Search<'a> {
         for entry in fs::read_dir(real).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let text = name.to_string_lossy();
-            let ours = EXCLUDED_PREFIXES.iter().any(|p| text.starts_with(p));
-            if EXCLUDED_NAMES.contains(&&*text) || ours {
+            if EXCLUDED_NAMES.contains(&&*text) || is_ours(&name) {
                 continue;
             }
             let searched = is_nix(Path::new(&name))

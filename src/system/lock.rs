@@ -6,6 +6,7 @@
 //! The kernel frees both when a process dies.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::error::{At, IoError};
+use super::error::{At, IoError, optional};
+use crate::point::humane::duration;
+use crate::point::path::printable;
 
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +31,8 @@ pub enum Mode {
 /// A held lock; dropping it frees it.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    /// Absent where the file system is read-only and nobody ever locked.
+    _file: Option<File>,
     mode: Mode,
 }
 
@@ -36,7 +40,11 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else holds it.
-    #[error("{} is locked by another cairn; waited {waited:?}", path.display())]
+    #[error(
+        "{} is locked by another cairn; waited {}",
+        printable(path),
+        duration(*waited)
+    )]
     Held {
         /// The lock file.
         path: PathBuf,
@@ -73,6 +81,33 @@ impl Lock {
         wait(&turnstile, dir, Mode::Exclusive, begun, &waits)?;
         let file = open(&dir.join("lock"))?;
         wait(&file, dir, mode, begun, &waits)?;
+        let file = Some(file);
+        Ok(Self { _file: file, mode })
+    }
+
+    /// Takes the lock beside others, to read. On a read-only file system the
+    /// lock is only taken where its file is there: another mount of the same
+    /// disk may be written through. Where it is not, nobody can be at work.
+    ///
+    /// # Errors
+    /// As [`Lock::take_unless`].
+    pub fn take_to_read(
+        dir: &Path,
+        patience: Duration,
+        stops: &dyn Fn() -> bool,
+    ) -> Result<Self, LockError> {
+        let mode = Mode::Shared;
+        match Self::take_unless(dir, mode, patience, stops) {
+            Err(LockError::Io(e)) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+            other => return other,
+        }
+        let path = dir.join("lock");
+        let file = optional(File::open(&path).at("open the lock", &path))?;
+        if let Some(file) = &file {
+            let begun = Instant::now();
+            let waits = || begun.elapsed() < patience && !stops();
+            wait(file, dir, mode, begun, &waits)?;
+        }
         Ok(Self { _file: file, mode })
     }
 

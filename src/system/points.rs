@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::error::optional;
 use super::snapshots::Snapshot;
 use super::{At, IoError, Layout, durable, fault};
 use crate::point::document::{DocumentError, MAX_BYTES};
+use crate::point::remnant::Remnant;
 use crate::point::{Marks, Point, PointId, marks};
 
 /// Every point that can be read, oldest first, and every file that cannot. A
@@ -40,6 +42,21 @@ pub struct Damaged {
     pub id: Option<PointId>,
     /// What is wrong with it.
     pub why: String,
+    /// In which way.
+    pub fault: Fault,
+}
+
+/// In which way a file is no document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its name is not that of a restore point.
+    Stray,
+    /// It was read, and is no document: what it said is lost.
+    Malformed,
+    /// It could not be read, or another release wrote it: it may be well.
+    Unread,
+    /// It holds marks, not a document.
+    Marks,
 }
 
 /// Why a document could not be stored.
@@ -99,13 +116,24 @@ pub fn catalogue(layout: &Layout) -> Result<Catalogue, IoError> {
                         let file = format!("marks/{}.json", point.id).into();
                         let (id, why) = (Some(point.id), e.source.to_string());
                         let kept = unreadable_marks(&point, &why);
-                        catalogue.damaged.push(Damaged { file, id, why });
+                        let fault = Fault::Marks;
+                        catalogue.damaged.push(Damaged {
+                            file,
+                            id,
+                            why,
+                            fault,
+                        });
                         kept
                     }
                 };
                 catalogue.points.push((point, marks));
             }
-            Err((id, why)) => catalogue.damaged.push(Damaged { file, id, why }),
+            Err(none) => catalogue.damaged.push(Damaged {
+                file,
+                id: none.id,
+                why: none.why,
+                fault: none.fault,
+            }),
         }
     }
     catalogue.points.sort_by_key(|(p, _)| p.id);
@@ -126,8 +154,16 @@ fn unreadable_marks(point: &Point, why: &str) -> Marks {
     }
 }
 
-/// A document, or the id it is stored under and what is wrong with it.
-type Outcome = Result<Point, (Option<PointId>, String)>;
+/// A document, or what is wrong with the file.
+type Outcome = Result<Point, NoDocument>;
+
+/// What is wrong with a file that is no document.
+struct NoDocument {
+    /// The id it is stored under.
+    id: Option<PointId>,
+    why: String,
+    fault: Fault,
+}
 
 /// Reads documents, on two threads when there are many.
 fn read_all(dir: &OwnedFd, mut names: Vec<OsString>) -> Vec<(OsString, Outcome)> {
@@ -168,10 +204,38 @@ fn read_document(dir: &OwnedFd, file: &OsStr, buffer: &mut Vec<u8>) -> Outcome {
         .to_str()
         .and_then(|name| name.strip_suffix(".json"))
         .and_then(|stem| stem.parse().ok())
-        .ok_or((None, "its name is not that of a restore point".to_owned()))?;
-    let because = |e: String| (Some(id), e);
-    let size = read_limited(dir, file, buffer).map_err(|e| because(e.to_string()))?;
-    Point::parse(&buffer[..size], id).map_err(|e: DocumentError| because(e.to_string()))
+        .ok_or_else(|| NoDocument {
+            id: None,
+            why: "its name is not that of a restore point".to_owned(),
+            fault: Fault::Stray,
+        })?;
+    let size = read_limited(dir, file, buffer).map_err(|e| NoDocument {
+        id: Some(id),
+        why: e.to_string(),
+        fault: match Errno::from_io_error(&e) {
+            // A link or a folder is read by nobody, at no time.
+            Some(Errno::LOOP | Errno::ISDIR) => Fault::Malformed,
+            _ => Fault::Unread,
+        },
+    })?;
+    Point::parse(&buffer[..size], id).map_err(|e| NoDocument {
+        id: Some(id),
+        why: e.to_string(),
+        fault: match e {
+            DocumentError::Version { .. } => Fault::Unread,
+            _ => Fault::Malformed,
+        },
+    })
+}
+
+/// What is left of a file that is no document: nothing of one that cannot be
+/// read.
+pub fn remnant(layout: &Layout, file: &OsStr) -> Remnant {
+    let mut buffer = vec![0; USUAL_BYTES];
+    let read = open_dir(&layout.points())
+        .map_err(|e| e.source)
+        .and_then(|dir| read_limited(&dir, file, &mut buffer));
+    Remnant::of(&buffer[..read.unwrap_or(0)])
 }
 
 /// Reads a file below the open folder `dir`; a file that ends within the buffer
@@ -312,13 +376,17 @@ pub fn marked_points(layout: &Layout) -> Result<Vec<(Point, Marks)>, IoError> {
     Ok(found)
 }
 
-/// Notes, durably, that a point is being taken or removed.
+/// Notes, durably, that a point is being taken or removed. A marker that is
+/// there stays as it is.
 ///
 /// # Errors
 /// When the marker cannot be written.
 pub fn begin(layout: &Layout, id: PointId) -> Result<(), IoError> {
     let path = layout.inflight().join(id.to_string());
-    fs::write(&path, b"").at("create", &path)?;
+    // What is still owed for it stays written there.
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    options.open(&path).at("create", &path)?;
     durable::sync_parent(&path)
 }
 
@@ -414,4 +482,28 @@ pub fn sweep(layout: &Layout) -> Result<(), IoError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_that_is_there_keeps_what_is_owed() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new("/", dir.path());
+        prepare(&layout).unwrap();
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        begin(&layout, id).unwrap();
+        assert_eq!(owed(&layout, id).unwrap(), Owed::default());
+        let debt = Owed {
+            units: vec!["app.service".to_owned()],
+            ..Owed::default()
+        };
+        owe(&layout, id, &debt).unwrap();
+        begin(&layout, id).unwrap();
+        assert_eq!(owed(&layout, id).unwrap(), debt);
+        end(&layout, id).unwrap();
+        assert_eq!(inflight(&layout).unwrap(), []);
+    }
 }

@@ -31,6 +31,11 @@ const POLICY: &str = "/etc/cairn/policy.json";
 /// The policy that stands for none at all.
 const NONE: &str = "/dev/null";
 
+/// Where the policy of the machine lies, whether it is there or not.
+pub fn in_force(layout: &Layout) -> PathBuf {
+    layout.real(POLICY)
+}
+
 /// Reads the policy of the machine; `None` when it has none. NixOS makes it a
 /// link with an absolute target, which is followed inside the root.
 ///
@@ -58,6 +63,20 @@ pub fn load(path: &Path) -> Result<Option<Policy>, LoadError> {
     }
     let text = fs::read_to_string(path).at("read the policy", path)?;
     parse(&text, path).map(Some)
+}
+
+/// Reads a policy with its text. A link is followed inside the root.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(layout: &Layout, path: &Path) -> Result<(String, Policy), LoadError> {
+    if path == Path::new(NONE) {
+        return Ok((String::new(), Policy::default()));
+    }
+    let real = place(layout, path)?;
+    let text = fs::read_to_string(&real).at("read the policy", path)?;
+    let policy = parse(&text, path)?;
+    Ok((text, policy))
 }
 
 fn parse(text: &str, path: &Path) -> Result<Policy, LoadError> {

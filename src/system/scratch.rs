@@ -12,10 +12,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, openat, renameat_with};
 
+use super::ours::PREFIX;
 use super::{At, IoError, durable};
 use crate::point::PointId;
-
-const PREFIX: &str = ".cairn-";
 
 /// See the module. What is left of it goes when it is dropped.
 #[derive(Debug)]
@@ -42,6 +41,27 @@ impl Scratch {
             .ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock))
             .at("lock the folder", &path)?;
         Ok(Self { path, _held: held })
+    }
+
+    /// Makes one for work whose result goes elsewhere: in `parent`, or, where
+    /// that is on a read-only file system, in `otherwise`, else in the folder
+    /// for temporary files.
+    ///
+    /// # Errors
+    /// As [`Scratch::new`].
+    pub fn anywhere(
+        parent: &Path,
+        otherwise: Option<&Path>,
+        what: &str,
+        id: PointId,
+    ) -> Result<Self, IoError> {
+        match Self::new(parent, what, id) {
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                let temporary = std::env::temp_dir();
+                Self::new(otherwise.unwrap_or(&temporary), what, id)
+            }
+            other => other,
+        }
     }
 
     /// Where it is.

@@ -17,6 +17,8 @@ pub struct Unit {
     pub result: String,
     /// Whether its last start was skipped, because a condition was not met.
     pub skipped: bool,
+    /// Units that start it by themselves: sockets, timers, paths.
+    pub triggers: Vec<String>,
 }
 
 impl Unit {
@@ -96,7 +98,7 @@ pub fn look(runner: &dyn Runner, unit: &str) -> Result<Unit, UnitError> {
     let call = Call::new("systemctl")
         .args([
             "show",
-            "--property=LoadState,ActiveState,Result,ConditionResult",
+            "--property=LoadState,ActiveState,Result,ConditionResult,TriggeredBy",
             "--",
         ])
         .arg(unit);
@@ -110,10 +112,15 @@ pub fn look(runner: &dyn Runner, unit: &str) -> Result<Unit, UnitError> {
             .to_owned()
     };
     Ok(Unit {
-        known: value("LoadState") != "not-found",
+        // What is masked cannot be started by anybody.
+        known: !matches!(value("LoadState").as_str(), "not-found" | "masked"),
         state: value("ActiveState"),
         result: value("Result"),
         skipped: value("ConditionResult") == "no",
+        triggers: value("TriggeredBy")
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
     })
 }
 
@@ -129,6 +136,29 @@ pub fn running(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, Uni
         }
     }
     Ok(running)
+}
+
+/// What has to stop for `units` to stand still: those of them that run, and,
+/// before these, the sockets, timers and paths that would start one again.
+///
+/// # Errors
+/// As [`look`].
+pub fn to_stop(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitError> {
+    let (mut triggers, mut running) = (Vec::new(), Vec::new());
+    for unit in units {
+        let seen = look(runner, unit)?;
+        if seen.runs() && !running.contains(unit) {
+            running.push(unit.clone());
+        }
+        for trigger in seen.triggers {
+            let listed = units.contains(&trigger) || triggers.contains(&trigger);
+            if !listed && look(runner, &trigger)?.runs() {
+                triggers.push(trigger);
+            }
+        }
+    }
+    triggers.extend(running);
+    Ok(triggers)
 }
 
 /// Stops units, in one transaction, and sees that they are; gives those that
@@ -167,36 +197,73 @@ pub fn stop(runner: &dyn Runner, units: &[String]) -> Result<Vec<Rough>, UnitErr
     Ok(rough)
 }
 
-/// Starts units, in one transaction, and sees that none failed; gives those
-/// that are no longer there, as after a switch to a system without them.
-///
-/// # Errors
-/// When one does not start. Those after it were started all the same: they
-/// are one transaction.
-pub fn start(runner: &dyn Runner, units: &[String]) -> Result<Vec<String>, UnitError> {
-    let (mut there, mut gone) = (Vec::new(), Vec::new());
+/// What starting units came to.
+#[derive(Debug, Default)]
+pub struct Started {
+    /// Those that are there no more, as after a switch to a system without
+    /// them, or that are masked by now: nobody can start them.
+    pub gone: Vec<String>,
+    /// Those that do not run as they should, and why.
+    pub failed: Vec<(String, UnitError)>,
+}
+
+/// Starts units and sees that none failed: those that start others first, for
+/// a socket is refused once its service runs; then the rest, in one
+/// transaction.
+pub fn start(runner: &dyn Runner, units: &[String]) -> Started {
+    let mut started = Started::default();
+    let starts_others = |unit: &String| {
+        [".socket", ".timer", ".path"]
+            .iter()
+            .any(|end| unit.ends_with(end))
+    };
+    let (first, rest): (Vec<&String>, Vec<&String>) =
+        units.iter().partition(|unit| starts_others(unit));
+    for batch in [first, rest] {
+        start_together(runner, &batch, &mut started);
+    }
+    started
+}
+
+fn start_together(runner: &dyn Runner, units: &[&String], started: &mut Started) {
+    let mut there = Vec::new();
     for unit in units {
-        let known = look(runner, unit)?.known;
-        if known { &mut there } else { &mut gone }.push(unit.clone());
-    }
-    if there.is_empty() {
-        return Ok(gone);
-    }
-    runner.check(&Call::new("systemctl").args(["start", "--"]).args(&there))?;
-    for unit in &there {
-        let seen = look(runner, unit)?;
-        let unit = unit.clone();
-        match seen.state.as_str() {
-            "failed" => {
-                let (verb, state) = ("start", seen.state);
-                return Err(UnitError::State { unit, state, verb });
-            }
-            // A job that is passed over is done, to systemd.
-            "inactive" if seen.skipped => return Err(UnitError::Skipped { unit }),
-            _ => {}
+        match look(runner, unit) {
+            Ok(seen) if seen.known => there.push(*unit),
+            Ok(_) => started.gone.push((*unit).clone()),
+            Err(error) => started.failed.push(((*unit).clone(), error)),
         }
     }
-    Ok(gone)
+    if there.is_empty() {
+        return;
+    }
+    let mut ran = runner
+        .check(&Call::new("systemctl").args(["start", "--"]).args(&there))
+        .map(drop)
+        .map_err(UnitError::from);
+    for unit in there {
+        let state = |state: String| UnitError::State {
+            unit: unit.clone(),
+            state,
+            verb: "start",
+        };
+        let why = match look(runner, unit) {
+            Err(error) => error,
+            Ok(seen) if seen.state == "failed" => state(seen.state),
+            // A job that is passed over is done, to systemd.
+            Ok(seen) if seen.state == "inactive" && seen.skipped => {
+                let unit = unit.clone();
+                UnitError::Skipped { unit }
+            }
+            // One that ends at once is inactive again, if nobody complained.
+            Ok(seen) if !seen.runs() && ran.is_err() => match std::mem::replace(&mut ran, Ok(())) {
+                Err(error) => error,
+                Ok(()) => state(seen.state),
+            },
+            Ok(_) => continue,
+        };
+        started.failed.push((unit.clone(), why));
+    }
 }
 
 /// A systemd of a few lines, for tests.
@@ -214,6 +281,8 @@ pub(crate) mod fake {
         pub(crate) lines: Mutex<Vec<String>>,
         /// Lines that fail.
         pub(crate) broken: Vec<&'static str>,
+        /// Units with what starts them.
+        pub(crate) triggers: Vec<(&'static str, &'static str)>,
     }
 
     impl Systemd {
@@ -253,7 +322,13 @@ pub(crate) mod fake {
                 ["systemctl", "show"] => {
                     let unit = words[words.len() - 1];
                     let told = match units.get(unit) {
-                        Some(state) => format!("LoadState=loaded\nActiveState={state}\n"),
+                        Some(state) => {
+                            let triggers = self.triggers.iter().find(|(of, _)| *of == unit);
+                            let triggers = triggers.map_or("", |(_, triggers)| triggers);
+                            format!(
+                                "LoadState=loaded\nActiveState={state}\nTriggeredBy={triggers}\n"
+                            )
+                        }
                         None => "LoadState=not-found\nActiveState=inactive\n".to_owned(),
                     };
                     ended.stdout = told.into_bytes();
@@ -284,8 +359,9 @@ mod tests {
         assert_eq!(ran, ["a.service"]);
         stop(&systemd, &ran).unwrap();
         assert!(!look(&systemd, "a.service").unwrap().runs());
-        let gone = start(&systemd, &names(&["a.service", "c.service"])).unwrap();
-        assert_eq!(gone, ["c.service"]);
+        let started = start(&systemd, &names(&["a.service", "c.service"]));
+        assert_eq!(started.gone, ["c.service"]);
+        assert!(started.failed.is_empty());
         assert_eq!(
             systemd.done(),
             [
@@ -293,7 +369,38 @@ mod tests {
                 "systemctl start -- a.service"
             ]
         );
-        assert!(start(&systemd, &[]).unwrap().is_empty());
+        assert!(start(&systemd, &[]).gone.is_empty());
+    }
+
+    #[test]
+    fn what_would_start_a_unit_again_stops_with_it_and_starts_before_it() {
+        let mut systemd = Systemd::with(&[
+            ("a.service", "active"),
+            ("idle.service", "inactive"),
+            ("a.socket", "active"),
+            ("a.timer", "inactive"),
+            ("idle.path", "active"),
+        ]);
+        systemd.triggers = vec![
+            ("a.service", "a.socket a.timer"),
+            ("idle.service", "idle.path"),
+        ];
+        let stops = to_stop(&systemd, &names(&["a.service", "idle.service"])).unwrap();
+        assert_eq!(stops, ["a.socket", "idle.path", "a.service"]);
+        // One that is named itself is there once.
+        let stops = to_stop(&systemd, &names(&["a.service", "a.socket"])).unwrap();
+        assert_eq!(stops, ["a.service", "a.socket"]);
+        let all = names(&["a.service", "a.socket"]);
+        stop(&systemd, &all).unwrap();
+        assert!(start(&systemd, &all).failed.is_empty());
+        assert_eq!(
+            systemd.done(),
+            [
+                "systemctl stop -- a.service a.socket",
+                "systemctl start -- a.socket",
+                "systemctl start -- a.service"
+            ]
+        );
     }
 
     #[test]
@@ -312,7 +419,11 @@ mod tests {
                 })
             }
         }
-        let error = start(&Stubborn, &names(&["a.service"])).unwrap_err();
+        let started = start(&Stubborn, &names(&["a.service"]));
+        let [(unit, error)] = &started.failed[..] else {
+            panic!("{started:?}");
+        };
+        assert_eq!(unit, "a.service");
         assert_eq!(
             error.to_string(),
             "a.service is failed after it was to start"

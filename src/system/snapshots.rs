@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::error::optional;
 use super::mounts::{self, Mount};
 use super::run::{Call, RunError, Runner};
-use super::{At, IoError, Layout, durable};
+use super::{At, IoError, Layout, durable, ours};
 use crate::point::{BytePath, PointId};
 
 /// One snapshot: how it is found again to be deleted.
@@ -198,7 +198,7 @@ fn place(
     };
     match canonical(layout.state()) {
         Ok(state) if same(&state) => own.join(name),
-        _ => top.join(format!(".cairn-snapshot-{name}")),
+        _ => top.join(format!("{}{}{name}", ours::PREFIX, ours::SNAPSHOT)),
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use super::error::optional;
+use super::ours::is_ours;
 use super::{At, IoError};
 use crate::point::tree::{Kind, Node};
 
@@ -23,8 +24,8 @@ const SOCKET: &str = "socket";
 pub struct Leave<'a> {
     /// Entries of these names.
     pub names: &'a [&'a str],
-    /// Entries whose names start so.
-    pub prefixes: &'a [&'a str],
+    /// What we gave a name to ourselves.
+    pub ours: bool,
     /// These real paths.
     pub paths: &'a [PathBuf],
     /// Sockets, which live only as long as their servers.
@@ -37,7 +38,7 @@ impl Leave<'_> {
     fn leaves(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.names.contains(&&*name)
-            || self.prefixes.iter().any(|p| name.starts_with(p))
+            || (self.ours && path.file_name().is_some_and(is_ours))
             || self.paths.iter().any(|p| p == path)
     }
 }

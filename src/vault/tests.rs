@@ -44,7 +44,7 @@ impl Scene {
                 logical: "/r".into(),
             }],
             exclude_names: vec![],
-            exclude_prefixes: vec![],
+            exclude_named: |_| false,
             exclude_paths: vec![],
             on_unreadable: OnUnreadable::Fail,
             parent: None,

@@ -1,6 +1,6 @@
 //! What is asked of the vault and what it answers.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -39,8 +39,9 @@ pub struct CaptureRequest {
     /// Entries with one of these names are not captured, nor what is below
     /// them (`.git`). Roots themselves are never excluded.
     pub exclude_names: Vec<OsString>,
-    /// Entries whose name starts with one of these are not captured (`.cairn-`).
-    pub exclude_prefixes: Vec<OsString>,
+    /// Entries whose names it says yes to are not captured: what the caller
+    /// left there itself.
+    pub exclude_named: fn(&OsStr) -> bool,
     /// Exact logical paths that are not captured, nor what is below them.
     pub exclude_paths: Vec<PathBuf>,
     /// What to do with a path that may not be read.

@@ -53,7 +53,7 @@ const READ: OFlags = OFlags::RDONLY
 pub(crate) struct WalkPlan {
     roots: Vec<CaptureRoot>,
     names: Vec<OsString>,
-    prefixes: Vec<OsString>,
+    named: fn(&OsStr) -> bool,
     paths: Vec<PathBuf>,
     /// Device and inode of a directory that is never captured: the vault.
     own: Option<(u64, u64)>,
@@ -67,16 +67,15 @@ impl WalkPlan {
         Self {
             roots,
             names: request.exclude_names.clone(),
-            prefixes: request.exclude_prefixes.clone(),
+            named: request.exclude_named,
             paths: request.exclude_paths.clone(),
             own,
         }
     }
 
     fn excludes(&self, name: &OsStr, logical: &Path) -> bool {
-        let starts = |prefix: &OsString| name.as_bytes().starts_with(prefix.as_bytes());
         self.names.iter().any(|other| other == name)
-            || self.prefixes.iter().any(starts)
+            || (self.named)(name)
             || self.paths.iter().any(|path| path == logical)
     }
 }

@@ -7,6 +7,7 @@ mod btrfs;
 mod host;
 mod listing;
 mod machine;
+mod scripted;
 mod skip;
 mod store;
 
@@ -14,5 +15,6 @@ pub use btrfs::Btrfs;
 pub use host::Host;
 pub use listing::{Exact, contents, exact, same};
 pub use machine::{Machine, Run, bytes, short, succeed};
+pub use scripted::{Scripted, executable};
 pub use skip::{need, need_root};
 pub use store::System;

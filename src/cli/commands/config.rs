@@ -28,6 +28,10 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
             point,
             paths,
             keep_added,
+            to,
+            merge,
+            merge_base,
+            allow_conflicts,
         } => restore::restore(
             s,
             Restore {
@@ -35,6 +39,10 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
                 paths,
                 only: Some(Part::Config),
                 keep_added,
+                to,
+                merge,
+                merge_base,
+                allow_conflicts,
                 ..Restore::default()
             },
         ),

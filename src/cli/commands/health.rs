@@ -190,11 +190,16 @@ fn status_text(status: &Status, style: &Style) -> String {
         put(&line(&format!("state {name}")), held);
     }
     put("vault", bytes(status.vault_bytes));
+    if !status.stopped.is_empty() {
+        put("stopped", style.yellow(line(&status.stopped.join(", "))));
+    }
     for note in status.notes.iter().chain(&status.profile_faults) {
         put("note", style.yellow(line(note)));
     }
     let next = if status.unfinished {
         "a restore was interrupted: cairn resume, or cairn abort"
+    } else if !status.stopped.is_empty() {
+        "start what a killed run had stopped: cairn create"
     } else if status.points == 0 {
         "take the first restore point: cairn create"
     } else if status.config_changes.unwrap_or(0) > 0 {

@@ -51,9 +51,9 @@ pub(crate) fn prune(s: &Session, args: Prune) -> Result<Exit, Failure> {
     s.engine().check_finished()?;
     if points + generations == 0 {
         // There may still be leftovers of a prune that was killed.
-        prune::tidy(&s.engine())?;
+        let tidied = prune::tidy(&s.engine())?;
         let pins = remove_pins(s, &plans)?;
-        return tell(s, &Pruned::default(), &[], &pins);
+        return tell(s, &tidied, &[], &pins);
     }
     s.out.say(plan_text(&plans, &s.out.style).trim_end())?;
     let question = format!(
@@ -182,10 +182,11 @@ fn tell(s: &Session, pruned: &Pruned, deleted: &[u64], pins: &[String]) -> Resul
         }
         if !deleted.is_empty() {
             let numbers: Vec<String> = deleted.iter().map(u64::to_string).collect();
-            let numbers = numbers.join(", ");
+            let s = if numbers.len() == 1 { "" } else { "s" };
             text.push_str(&format!(
-                "{} generation(s) {numbers}\n",
-                style.green("removed")
+                "{} generation{s} {}\n",
+                style.green("removed"),
+                numbers.join(", ")
             ));
         }
         for pin in pins {

@@ -88,7 +88,7 @@ pub(super) fn tell_created(out: &Out, created: &Created, marks: &Marks) -> Resul
         }
         text.into_bytes()
     })?;
-    if point.is_complete() && created.troubles.is_empty() {
+    if point.is_complete() && created.troubles.is_empty() && !created.without_config {
         Ok(Exit::Ok)
     } else {
         Ok(Exit::Partial)

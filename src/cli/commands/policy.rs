@@ -8,9 +8,11 @@ use super::super::Exit;
 use super::super::args::{Global, KeepArgs};
 use super::super::failure::Failure;
 use super::super::out::Out;
-use super::super::policy_args::{Add, AddPoint, FileArg, KindArg, Policy as Verb, WhenArg};
+use super::super::policy_args::{
+    Add, AddPoint, CheckArg, FileArg, KindArg, Policy as Verb, WhenArg,
+};
 use super::super::session::{Session, output};
-use crate::engine::policy::{self, Changed};
+use crate::engine::policy::{self, Changed, Checked};
 use crate::engine::{EngineError, generations};
 use crate::nix::store_path::StorePath;
 use crate::plan::text_diff::{self, Side};
@@ -19,6 +21,7 @@ use crate::point::path::printable;
 use crate::point::policy::{Change, Keep, Kind};
 use crate::render;
 use crate::render::style::{count, line};
+use crate::system::run::Processes;
 use crate::system::{Layout, policy_file};
 
 /// Unchanged lines shown around a change.
@@ -26,6 +29,9 @@ const CONTEXT: usize = 3;
 
 /// Where a policy is written when nobody says.
 const FILE: &str = "cairn.json";
+
+/// Where a policy is in force.
+const IN_FORCE: &str = "etc/cairn/policy.json";
 
 /// Runs one of them.
 pub(super) fn run(global: Global, verb: Verb) -> Result<Exit, Failure> {
@@ -39,7 +45,10 @@ pub(super) fn run(global: Global, verb: Verb) -> Result<Exit, Failure> {
         Verb::Schema => schema(&out),
         Verb::Show => show(&global, &out),
         Verb::Init(FileArg { file: f, named }) => init(&global, &out, &file(f.or(named))),
-        Verb::Check(FileArg { file: f, named }) => check(&out, &file(f.or(named))),
+        Verb::Check(CheckArg { file: f, named }) => {
+            let named = f.or(named).or_else(|| global.policy.clone());
+            check(&global, &out, named.as_deref())
+        }
         Verb::Add { file: f, what } => {
             let file = file(f);
             let change = addition(&global, what)?;
@@ -93,12 +102,22 @@ fn init(global: &Global, out: &Out, file: &Path) -> Result<Exit, Failure> {
         before: String::new(),
         after: policy::STARTER.to_owned(),
     };
-    let next = format!("cairn policy add --file {} …", printable(file));
+    let name = printable(file);
+    let mut next = format!("cairn policy add --file {name} …");
+    // Where it says nothing to anybody yet.
+    if !file.ends_with(IN_FORCE) {
+        next.push_str(&format!(
+            "\n  then: sudo install -D -m 644 {name} /{IN_FORCE} (on NixOS: \
+             services.cairn.policyFile)"
+        ));
+    }
     tell(global, out, file, None, &changed, &["wrote", &next])
 }
 
-fn check(out: &Out, file: &Path) -> Result<Exit, Failure> {
-    let policy = policy_file::load(file)?.unwrap_or_default();
+fn check(global: &Global, out: &Out, named: Option<&Path>) -> Result<Exit, Failure> {
+    let layout = Layout::at(&global.root)?;
+    let Checked { path, policy } = policy::check(&layout, &Processes, named, FILE.as_ref())?;
+    let file = path.as_path();
     let sizes = [
         (policy.points.len(), "point"),
         (policy.state.len(), "state set"),

@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::points::short;
 use crate::engine::takeout::{self, TakenOut};
-use crate::plan::humane::bytes;
+use crate::plan::humane::{bytes, were};
 use crate::point::Point;
 use crate::point::path::printable;
 use crate::render::style::count;
@@ -34,8 +34,8 @@ pub(super) fn take_out(
     };
     if !point.is_complete() {
         s.out.warn(format!(
-            "the point is partial: {} item(s) were not captured",
-            point.completeness.missing().len()
+            "the point is partial: {} not captured",
+            were(point.completeness.missing().len())
         ));
     }
     tell(s, point, &out, &to)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::locate::token;
 use super::shape::Wrong;
-use super::{Health, Keep, PointPolicy, Policy, Remote, StateSet, When};
+use super::{Health, Keep, PointPolicy, Policy, Remote, StateSet, When, calendar};
 use crate::point::near::hint;
 use crate::point::{Span, within};
 
@@ -76,12 +76,6 @@ impl Check {
         if self.path("/stateDir", state) && state.starts_with(STORE) {
             self.say("/stateDir", "nothing can be written in the store");
         }
-        if policy.config_paths.is_empty() {
-            self.say(
-                "/configPaths",
-                "it is empty: no point would hold a configuration; name one, such as /etc/nixos",
-            );
-        }
         for (n, path) in policy.config_paths.iter().enumerate() {
             let at = format!("/configPaths/{n}");
             if !self.path(&at, path) {
@@ -138,6 +132,13 @@ impl Check {
         }
     }
 
+    fn schedule(&mut self, at: String, schedule: Option<&String>) {
+        if let Some(why) = schedule.and_then(|text| calendar::wrong(text)) {
+            self.say(&at, why);
+        }
+        self.text(at, schedule, "\"daily\"");
+    }
+
     fn not_zero(&mut self, at: &str, span: Span) {
         if span.duration().is_zero() {
             self.say(at, "no time at all; write a span such as 30s");
@@ -192,11 +193,7 @@ impl Check {
             ),
         }
         if point.trigger == When::Schedule {
-            self.text(
-                format!("{at}/schedule"),
-                point.schedule.as_ref(),
-                "\"daily\"",
-            );
+            self.schedule(format!("{at}/schedule"), point.schedule.as_ref());
         }
         self.text(
             format!("{at}/reason"),
@@ -292,8 +289,7 @@ impl Check {
         if let Some(file) = &remote.password_file {
             self.path(&format!("{at}/passwordFile"), file);
         }
-        let schedule = remote.schedule.as_ref();
-        self.text(format!("{at}/schedule"), schedule, "\"daily\"");
+        self.schedule(format!("{at}/schedule"), remote.schedule.as_ref());
     }
 }
 

@@ -143,6 +143,12 @@ fn fault(text: &str, (at, pointer, message): (usize, String, String)) -> Fault {
     }
 }
 
+/// A fault of the value at a pointer.
+pub(super) fn fault_at(text: &str, pointer: &str, message: String) -> Fault {
+    let at = Places::of(text).find(pointer, Part::Value);
+    fault(text, (at, pointer.to_owned(), message))
+}
+
 fn one(text: &str, wrong: (usize, String, String)) -> BadPolicy {
     BadPolicy {
         faults: vec![fault(text, wrong)],

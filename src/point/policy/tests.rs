@@ -188,11 +188,6 @@ fn every_fault_is_found_at_its_place() {
             "nothing can be written in the store",
         ),
         (
-            "/configPaths",
-            json!([]),
-            "no point would hold a configuration",
-        ),
-        (
             "/configPaths/0",
             json!("etc/nixos"),
             "'etc/nixos' is not an absolute path",
@@ -229,6 +224,11 @@ fn every_fault_is_found_at_its_place() {
         ),
         // What is empty or does not go together.
         ("/points/daily/schedule", json!(" "), "it is empty"),
+        (
+            "/points/daily/schedule",
+            json!("dayly"),
+            "did you mean daily?",
+        ),
         (
             "/points/switch/schedule",
             json!("daily"),
