@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::heal::Wanted;
 use crate::point::document::Trigger;
 use crate::point::event;
 use crate::point::policy::Keep;
@@ -120,6 +121,8 @@ pub enum Command {
     Status,
     /// Check how well the machine is
     Health(Health),
+    /// Find what is wrong and heal it: try, look again, take back what did not help
+    Heal(Heal),
     /// What switches did, newest first, and what else happened
     History(History),
     /// How likely a switch is to fail, and why
@@ -534,6 +537,17 @@ pub struct Health {
         default_missing_value = "2s"
     )]
     pub watch: Option<Span>,
+    /// Keep what was seen as a sample in the history: forecasts are made of them
+    #[arg(long, conflicts_with = "names")]
+    pub record: bool,
+}
+
+/// `heal`
+#[derive(Debug, Args)]
+pub struct Heal {
+    /// Only this issue, at once and whatever was tried before; may be repeated
+    #[arg(long = "issue", value_name = "KIND[:SUBJECT]")]
+    pub issues: Vec<Wanted>,
 }
 
 /// `history`

@@ -1,0 +1,464 @@
+//! A run: what it would do, and doing it.
+
+use std::collections::BTreeSet;
+
+use super::super::create::{self, Request};
+use super::super::marks::{self, Say};
+use super::super::step::step;
+use super::super::{Engine, EngineError, chronicle, health};
+use super::check::{detail, gone, labels};
+use super::finish::{close, finish, has_undo};
+use super::prepare::{Prepared, prepare};
+use super::take_back::take_back;
+use super::{Ask, act, check_can, foresee, is_judging};
+use crate::heal::decide::{seed, spent};
+use crate::heal::{
+    Book, Healed, Hold, Off, Open, Planned, Treated, Tried, deed, hold, ladder, rungs,
+};
+use crate::health::Report;
+use crate::learn::{self, Knowledge, Ranked};
+use crate::point::document::Trigger;
+use crate::point::event::HealVerdict;
+use crate::point::heal::Action;
+use crate::point::{Issue, PointId, Selector};
+use crate::system::probe::Depth;
+use crate::system::{healing, known_good, pointers, switches};
+
+/// What healing would do now. Nothing is changed.
+///
+/// # Errors
+/// Where nothing can be healed; when the book cannot be read.
+pub fn plan(engine: &Engine<'_>, ask: &Ask) -> Result<Healed, EngineError> {
+    check_can(engine, true)?;
+    let (book, damaged) = healing::read(engine.layout)?;
+    let report = look(engine);
+    let known = chronicle::knowledge(engine);
+    let mut healed = Healed {
+        dry_run: true,
+        before: report.score,
+        after: report.score,
+        healthy: report.healthy,
+        notes: damaged.into_iter().collect(),
+        foreseen: foresee::soon(engine, &report)
+            .into_iter()
+            .map(|(_, foreseen)| foreseen)
+            .collect(),
+        ..Healed::default()
+    };
+    if let Some(open) = &book.open {
+        healed.notes.push(format!(
+            "{} against {} was cut off: it is ended first",
+            open.action, open.issue
+        ));
+    }
+    if is_judging(engine)? {
+        healed.notes.push(JUDGING.to_owned());
+    }
+    for issue in wanted(&report, ask, &mut healed.notes) {
+        let mut treated = begin(engine, &book, &report, &known, issue, ask);
+        if treated.held.is_none() {
+            for planned in &mut treated.actions {
+                match prepare(engine, &treated.issue, planned.action, is_asked(ask)) {
+                    Ok(prepared) => planned.on = prepared.on(),
+                    Err(lacks) => planned.lacks = Some(lacks),
+                }
+            }
+        }
+        healed.issues.push(treated);
+    }
+    Ok(healed)
+}
+
+const JUDGING: &str = "a switch is being judged: healing waits for its gate";
+
+/// Looks, and heals. `say` is told each step, in one line.
+///
+/// # Errors
+/// Where nothing can be healed, or the book cannot be read or written: nothing
+/// more is done then. What was under way is ended by the next run.
+pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed, EngineError> {
+    check_can(engine, false)?;
+    let _alone = healing::lock(engine.layout, engine.patience)?;
+    crate::system::points::prepare(engine.layout)?;
+    let (mut book, damaged) = healing::read(engine.layout)?;
+    let mut healed = Healed {
+        finished: finish(engine, &mut book, say)?,
+        notes: damaged.into_iter().collect(),
+        ..Healed::default()
+    };
+    engine.check_finished()?;
+    let report = look(engine);
+    healed.before = report.score;
+    if is_judging(engine)? {
+        healed.notes.push(JUDGING.to_owned());
+        healed.after = report.score;
+        healed.healthy = report.healthy;
+        return Ok(healed);
+    }
+    if ask.only.is_empty() {
+        healed.notes.extend(foresee::record(engine, &report));
+        let soon = foresee::soon(engine, &report);
+        healed.foreseen = foresee::provide(engine, &mut book, soon, say)?;
+    }
+    let known = chronicle::knowledge(engine);
+    let mut report_now = report.clone();
+    for issue in wanted(&report, ask, &mut healed.notes) {
+        let mut treated = begin(engine, &book, &report, &known, issue, ask);
+        if treated.held.is_none() {
+            engine.check_stop()?;
+            let mut run = Run {
+                engine,
+                book: &mut book,
+                asked: is_asked(ask),
+                say,
+            };
+            run.treat(&mut treated, &report_now)?;
+            report_now = look(engine);
+        }
+        healed.issues.push(treated);
+    }
+    let acted = healed
+        .issues
+        .iter()
+        .any(|treated| !treated.tries.is_empty());
+    healed.after = report_now.score;
+    healed.healthy = report_now.healthy;
+    let helped = |tried: &Tried| tried.verdict == HealVerdict::Recovered;
+    if acted || healed.finished.as_ref().is_some_and(helped) {
+        mark_good(engine, &mut healed, &report_now, say)?;
+    }
+    Ok(healed)
+}
+
+fn look(engine: &Engine<'_>) -> Report {
+    health::look(engine, &health::Ask::of(Depth::All))
+}
+
+/// The score now.
+pub(super) fn score(engine: &Engine<'_>) -> Option<u8> {
+    look(engine).score
+}
+
+fn is_asked(ask: &Ask) -> bool {
+    !ask.only.is_empty()
+}
+
+/// The issues that are to be healed; what was named and is not there is told.
+fn wanted(report: &Report, ask: &Ask, notes: &mut Vec<String>) -> Vec<Issue> {
+    for wanted in &ask.only {
+        if !report.issues.iter().any(|issue| wanted.means(issue)) {
+            notes.push(format!("{wanted}: no check sees such an issue now"));
+        }
+    }
+    let is_wanted =
+        |issue: &&Issue| ask.only.is_empty() || ask.only.iter().any(|wanted| wanted.means(issue));
+    report.issues.iter().filter(is_wanted).cloned().collect()
+}
+
+/// An issue with the actions against it, in their order, or why it is left
+/// alone.
+fn begin(
+    engine: &Engine<'_>,
+    book: &Book,
+    report: &Report,
+    known: &Knowledge,
+    issue: Issue,
+    ask: &Ask,
+) -> Treated {
+    let (now, boot) = (engine.clock.now(), switches::boot_id());
+    let policy = &engine.policy.heal;
+    let held = hold(&issue, book, policy, &boot, is_asked(ask), now);
+    let (allowed, off) = rungs(&issue, policy);
+    let machine = pointers::machine_id(engine.layout).unwrap_or_default();
+    let ranked = match ladder(issue.kind()) {
+        Some(ladder) => {
+            let rungs = ladder.learned();
+            let written = learn::Ladder {
+                issue: ladder.kind,
+                rungs: &rungs,
+            };
+            learn::order(written, known, now, seed(&machine, &issue, book))
+        }
+        None => Vec::new(),
+    };
+    let actions = ranked
+        .into_iter()
+        .filter_map(|ranked| planned(ranked, &allowed))
+        .collect();
+    let off = off.into_iter().map(|rung| Off {
+        action: rung.action,
+        why: match policy.disabled.contains(&rung.action) {
+            true => "heal.disabled has it",
+            false => "it is destructive here, and heal.destructive does not have it",
+        },
+    });
+    Treated {
+        detail: detail(report, &issue),
+        held: held.as_ref().map(|held| held.words(now)),
+        until: held.as_ref().and_then(Hold::until),
+        actions,
+        off: off.collect(),
+        tries: Vec::new(),
+        healed: false,
+        point: None,
+        issue,
+    }
+}
+
+fn planned(ranked: Ranked, allowed: &[crate::heal::Rung]) -> Option<Planned> {
+    let action = Action::named(&ranked.action)?;
+    let about = deed(action);
+    allowed
+        .iter()
+        .any(|rung| rung.action == action)
+        .then(|| Planned {
+            action,
+            title: about.title,
+            on: None,
+            harm: ranked.harm,
+            breaks: about.breaks,
+            estimate: ranked.estimate,
+            interval: ranked.interval,
+            attempts: ranked.attempts,
+            imported: ranked.imported,
+            seconds: ranked.seconds,
+            lacks: None,
+        })
+}
+
+/// What treating one issue works with.
+struct Run<'r, 'e> {
+    engine: &'r Engine<'e>,
+    book: &'r mut Book,
+    asked: bool,
+    say: &'r dyn Fn(&str),
+}
+
+impl Run<'_, '_> {
+    /// Tries the actions until the issue is gone.
+    fn treat(&mut self, treated: &mut Treated, report: &Report) -> Result<(), EngineError> {
+        let engine = self.engine;
+        let issue = treated.issue.clone();
+        // What healed another issue may have healed this one.
+        if !report.issues.contains(&issue) {
+            treated.healed = true;
+            return Ok(());
+        }
+        (self.say)(&format!("{issue}: {}", treated.detail));
+        let labels = labels(report, &issue);
+        for n in 0..treated.actions.len() {
+            let action = treated.actions[n].action;
+            if let Some(held) = self.spent(&issue) {
+                treated.until = held.until();
+                treated.held = Some(held.words(engine.clock.now()));
+                break;
+            }
+            let prepared = match prepare(engine, &issue, action, self.asked) {
+                Ok(prepared) => prepared,
+                Err(lacks) => {
+                    treated.actions[n].lacks = Some(lacks);
+                    continue;
+                }
+            };
+            treated.actions[n].on = prepared.on();
+            if treated.point.is_none() {
+                match self.point(&issue, action) {
+                    Ok(point) => treated.point = point,
+                    Err(why) => {
+                        treated.actions[n].lacks = Some(why);
+                        continue;
+                    }
+                }
+            }
+            if deed(action).needs_point && treated.point.is_none() {
+                treated.actions[n].lacks = Some("no restore point could be taken".to_owned());
+                continue;
+            }
+            let tried = self.attempt(&issue, action, &prepared, treated.point, &labels, report)?;
+            let (verdict, stuck) = (tried.verdict, tried.trouble.is_some());
+            treated.tries.push(tried);
+            treated.healed = verdict == HealVerdict::Recovered;
+            // What could not be taken back is no ground to build on.
+            if treated.healed || stuck {
+                break;
+            }
+            engine.check_stop()?;
+        }
+        if !treated.healed && treated.held.is_none() {
+            (self.say)(&format!("{issue}: nothing more is to be tried now"));
+        }
+        Ok(())
+    }
+
+    fn spent(&self, issue: &Issue) -> Option<Hold> {
+        if self.asked {
+            return None;
+        }
+        let (now, boot) = (self.engine.clock.now(), switches::boot_id());
+        spent(issue, self.book, &self.engine.policy.heal, &boot, now)
+    }
+
+    /// Takes the restore point before the first action. On a full disk there
+    /// is none, and what only a point could undo is not tried.
+    fn point(&self, issue: &Issue, action: Action) -> Result<Option<PointId>, String> {
+        let points = self.engine.policy.points.values();
+        let own = points
+            .filter(|point| point.trigger == crate::point::policy::When::PreHeal)
+            .find_map(|point| point.reason.clone());
+        let reason = own.unwrap_or_else(|| format!("before healing {issue}"));
+        let mut request = Request::manual(reason);
+        request.trigger = Trigger::PreHeal;
+        match create::create(self.engine, &request) {
+            Ok(created) => {
+                let troubles = created.troubles.iter().chain(&created.warnings);
+                troubles.for_each(|trouble| (self.say)(trouble));
+                Ok(Some(created.point.id))
+            }
+            Err(error) if error.is_no_space() || error.is_kept_out() => {
+                (self.say)(&format!("no restore point was taken: {error}"));
+                match deed(action).needs_point {
+                    true => Err(format!("no restore point could be taken: {error}")),
+                    false => Ok(None),
+                }
+            }
+            Err(error) => {
+                (self.say)(&format!("no restore point was taken: {error}"));
+                Err(format!("no restore point could be taken: {error}"))
+            }
+        }
+    }
+
+    /// Writes down, acts, asks the same check, takes back what did not help,
+    /// and writes down what it came to.
+    fn attempt(
+        &mut self,
+        issue: &Issue,
+        action: Action,
+        prepared: &Prepared,
+        point: Option<PointId>,
+        labels: &BTreeSet<String>,
+        report: &Report,
+    ) -> Result<Tried, EngineError> {
+        let engine = self.engine;
+        let now = engine.clock.now();
+        let open = Open {
+            id: engine.clock.new_id(now),
+            at: now,
+            boot: switches::boot_id(),
+            issue: issue.clone(),
+            action,
+            before: report.score,
+            point,
+            undo: prepared.undo(point),
+        };
+        step("heal.opened", || {
+            self.book.begin(open.clone());
+            Ok(healing::store(engine.layout, self.book)?)
+        })?;
+        let on = prepared
+            .on()
+            .map_or_else(String::new, |on| format!(" ({on})"));
+        (self.say)(&format!("trying {action}{on}"));
+        let acted = step("heal.acted", || act::act(engine, &prepared.work));
+        let checked = match &acted {
+            Err(error) => gone(engine, issue, labels).map_err(|said| format!("{error}; {said}")),
+            Ok(()) => gone(engine, issue, labels),
+        };
+        let seen = look(engine);
+        let checked = checked.and_then(|()| match self.made_worse(&open, report, &seen) {
+            Some(worse) => Err(worse),
+            None => Ok(()),
+        });
+        let (verdict, said, trouble, after) = match checked {
+            Ok(()) => (HealVerdict::Recovered, None, None, seen.score),
+            Err(said) if !has_undo(&open) => (HealVerdict::Remains, Some(said), None, seen.score),
+            Err(said) => {
+                let taken_back = step("heal.taken-back", || Ok(take_back(engine, &open.undo)));
+                let trouble = match taken_back {
+                    Ok(done) => done.err(),
+                    Err(error) => Some(error.to_string()),
+                };
+                (HealVerdict::TakenBack, Some(said), trouble, score(engine))
+            }
+        };
+        let tried = close(
+            engine, self.book, &open, verdict, after, said, trouble, self.say,
+        )?;
+        (self.say)(&told(&tried));
+        Ok(tried)
+    }
+
+    /// What is required and fails only since the action: where the action can
+    /// be taken back, that is the better way.
+    fn made_worse(&self, open: &Open, before: &Report, after: &Report) -> Option<String> {
+        if !has_undo(open) {
+            return None;
+        }
+        let was: BTreeSet<String> = before.broken().map(crate::point::Verdict::label).collect();
+        let new = after
+            .broken()
+            .find(|verdict| !was.contains(&verdict.label()))?;
+        Some(format!("{} failed since: {}", new.label(), new.detail))
+    }
+}
+
+/// What an action came to, in one line.
+fn told(tried: &Tried) -> String {
+    let said = tried.said.as_deref().unwrap_or_default();
+    match (tried.verdict, &tried.trouble) {
+        (_, Some(trouble)) => {
+            format!(
+                "{}: no help ({said}), and not taken back: {trouble}",
+                tried.action
+            )
+        }
+        (HealVerdict::Recovered, _) => format!("{}: {} is gone", tried.action, tried.issue),
+        (HealVerdict::Remains, _) => format!("{}: no help: {said}", tried.action),
+        (HealVerdict::TakenBack, _) => format!("{}: no help, taken back: {said}", tried.action),
+    }
+}
+
+/// A machine that was healed, and is well in all that is required, runs a
+/// system that works: known-good, and so is the point that holds it.
+fn mark_good(
+    engine: &Engine<'_>,
+    healed: &mut Healed,
+    report: &Report,
+    say: &dyn Fn(&str),
+) -> Result<(), EngineError> {
+    let well = report.healthy && report.broken().next().is_none();
+    let Some(running) = pointers::current(engine.layout).filter(|_| well) else {
+        return Ok(());
+    };
+    let marked = step("heal.marked", || {
+        Ok(known_good::mark(engine.layout, &running)?)
+    });
+    match marked {
+        Ok(()) => {
+            say(&format!("{} is known-good", running.name()));
+            healed.marked_good = Some(running.to_absolute_path());
+        }
+        Err(error) => {
+            healed
+                .notes
+                .push(format!("it could not be marked known-good: {error}"));
+            return Ok(());
+        }
+    }
+    for treated in healed.issues.iter().filter(|treated| treated.healed) {
+        let last = treated.tries.last();
+        let (Some(point), Some(tried)) = (treated.point, last) else {
+            continue;
+        };
+        if deed(tried.action).keeps_system {
+            let reason = format!("{} healed {}", tried.action, treated.issue);
+            let point = Selector::Prefix(point.hex());
+            if let Err(error) = marks::say(engine, &point, Say::Good, Some(reason)) {
+                healed
+                    .notes
+                    .push(format!("its restore point is not marked: {error}"));
+            }
+        }
+    }
+    Ok(())
+}
