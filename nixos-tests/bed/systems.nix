@@ -15,6 +15,26 @@ let
     required = variants { parts = cairn.over "required" window; };
     # Commands hold state still.
     commands = variants { parts = cairn.over "commands" window; };
+    # Issues are healed, but not by the clock: tests say when.
+    heal = variants {
+      parts = cairn.over "heal" (
+        window
+        // {
+          heal = {
+            enable = true;
+            interval = "1h";
+            settle = "3s";
+            coolDown = "0s";
+            destructive = [
+              "restore-configuration"
+              "roll-back"
+            ];
+          };
+          # A container has no way out, and the disk is whose tests these are.
+          health.disabled = [ "route" ];
+        }
+      );
+    };
     # Boots are judged too.
     boot-gate = variants {
       parts = cairn.over "boot-gate" (window // { bootGate.attempts = 2; });
