@@ -47,7 +47,7 @@ fn a_unit_that_is_down_is_restarted_and_the_system_is_known_good() {
     assert_eq!(fs::read_dir(good).unwrap().count(), 1);
 
     // It is learned, listed, and told by `status`.
-    let learned = &m.json(&["learn", "show"])["learn"]["heals"][0];
+    let learned = &m.json(&["learn", "show"])["learned"]["heals"][0];
     assert_eq!(
         (
             &learned["action"],
@@ -337,4 +337,15 @@ fn a_damaged_book_is_told_and_healing_goes_on() {
     let note = healed["notes"][0].as_str().unwrap();
     assert!(note.contains("is damaged"), "{note}");
     assert_eq!(m.state("web.service"), "active");
+}
+
+#[test]
+fn the_documentation_has_the_tables() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/healing.md");
+    let document = fs::read_to_string(path).unwrap_or_default();
+    let table = cairn::heal::ladder::markdown();
+    assert!(
+        document.contains(&table),
+        "docs/healing.md has not these tables:\n{table}"
+    );
 }

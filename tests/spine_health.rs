@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{PATIENT_ZONE as ZONE, Patient, System, executable};
+use support::{Machine, PATIENT_ZONE as ZONE, Patient, Run, System, executable};
 
 /// What a check says of something.
 #[track_caller]

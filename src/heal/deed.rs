@@ -162,7 +162,6 @@ pub const DEEDS: &[Deed] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::priors::Priors;
 
     #[test]
     fn each_action_has_one_entry_and_it_says_all() {
@@ -185,12 +184,10 @@ mod tests {
 
     #[test]
     fn each_has_a_prior_of_its_own() {
-        let priors = Priors::builtin();
-        let any = priors.of("no such kind", "no-such-action");
+        let text: serde_json::Value =
+            serde_json::from_str(include_str!("../learn/priors.json")).unwrap();
         for action in Action::ALL {
-            let prior = priors.of("no such kind", action.as_str());
-            let is_any = (prior.chance, prior.seconds) == (any.chance, any.seconds);
-            assert!(!is_any, "{action}");
+            assert!(text["actions"][action.as_str()].is_object(), "{action}");
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct Healed {
     pub after: Option<u8>,
     /// Whether the machine is well at the end.
     pub healthy: bool,
+    /// Whether an earlier run left an action under way, which is ended first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
     /// An action that an earlier run had left under way, and what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<Tried>,

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
 pub enum Action {
     /// Forget that a unit failed which is no longer there.
     ResetFailed,

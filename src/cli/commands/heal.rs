@@ -20,7 +20,7 @@ pub(super) fn heal(s: &Session, args: &Heal) -> Result<Exit, Failure> {
     let host = pointers::host(s.layout());
     if s.dry_run() || !s.says_yes() {
         let plan = heal::plan(&engine, &ask)?;
-        let acts = plan.issues.iter().any(|treated| treated.held.is_none());
+        let acts = plan.cut_off || plan.issues.iter().any(|treated| treated.held.is_none());
         if s.dry_run() {
             return show(s, &plan, &host);
         }

@@ -69,7 +69,8 @@ pub(super) fn finish(
 }
 
 /// Writes down what an action came to, in the book and in the history. One
-/// that could not be taken back stays in the book as under way.
+/// whose files or system could not be brought back stays in the book as under
+/// way.
 #[allow(clippy::too_many_arguments, reason = "they are one record")]
 pub(super) fn close(
     engine: &Engine<'_>,
@@ -98,7 +99,10 @@ pub(super) fn close(
         point: open.point,
     };
     step("heal.closed", || {
-        if trouble.is_none() {
+        // A unit that does not start again is an issue of its own; a file or
+        // a system that is not back must be before anything else is done.
+        let lasting = open.undo.iter().any(|undo| !undo.ends_with_the_boot());
+        if trouble.is_none() || !lasting {
             book.end(verdict, now);
         }
         Ok(healing::store(engine.layout, book)?)

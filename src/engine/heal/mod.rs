@@ -17,6 +17,8 @@ pub use foresee::record;
 pub use run::{heal, plan};
 pub use standing::standing;
 
+use chrono::TimeDelta;
+
 use super::{Engine, EngineError, quiet};
 use crate::heal::Wanted;
 use crate::system::{services, switches};
@@ -47,9 +49,28 @@ fn check_can(engine: &Engine<'_>, dry_run: bool) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// How long a switch may take beside the time its gate needs: after that the
+/// watcher is gone, and nothing waits for it.
+const SWITCHES_TAKE: TimeDelta = TimeDelta::hours(1);
+
+/// More than any gate is waited for.
+const LONGEST: TimeDelta = TimeDelta::days(7);
+
 /// Whether a switch is being judged: its gate must see the machine as it is.
 fn is_judging(engine: &Engine<'_>) -> Result<bool, EngineError> {
     let boot = switches::boot_id();
     let (records, _) = switches::read(engine.layout)?;
-    Ok(records.iter().any(|s| s.is_pending() && s.boot == boot))
+    let gate = &engine.policy.gate;
+    let spans = [Some(gate.window), gate.confirm_timeout];
+    let takes = spans
+        .into_iter()
+        .flatten()
+        .fold(SWITCHES_TAKE, |sum, span| {
+            let span = TimeDelta::from_std(span.duration()).unwrap_or(LONGEST);
+            sum + span.min(LONGEST)
+        });
+    let since = engine.clock.now() - takes;
+    Ok(records
+        .iter()
+        .any(|s| s.is_pending() && s.boot == boot && s.started > since))
 }

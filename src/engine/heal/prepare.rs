@@ -114,10 +114,10 @@ pub(super) fn prepare(
     match action {
         Action::ResetFailed => forget(engine, &unit_of(issue)?),
         Action::RestartUnit => match issue {
-            Issue::ServiceDown(unit) => restart(engine, unit, false),
-            _ => restart(engine, &offender_of(engine, issue)?.unit, false),
+            Issue::ServiceDown(unit) => restart(engine, unit, true, false),
+            _ => restart(engine, &offender_of(engine, issue)?.unit, false, false),
         },
-        Action::RestartDependencies => restart(engine, &unit_of(issue)?, true),
+        Action::RestartDependencies => restart(engine, &unit_of(issue)?, true, true),
         Action::CollectGarbage => {
             on_filesystem(engine, issue, &["/nix/store"]).map(|_| Prepared::new(Work::Garbage))
         }
@@ -166,7 +166,13 @@ fn forget(engine: &Engine<'_>, unit: &str) -> Result<Prepared, String> {
     }
 }
 
-fn restart(engine: &Engine<'_>, unit: &str, with_needs: bool) -> Result<Prepared, String> {
+/// Restarts a unit, `is_down` or not, perhaps with what it needs.
+fn restart(
+    engine: &Engine<'_>,
+    unit: &str,
+    is_down: bool,
+    with_needs: bool,
+) -> Result<Prepared, String> {
     let known = know(engine, unit)?;
     if !known.there {
         return Err("the unit is gone from the system".to_owned());
@@ -176,6 +182,10 @@ fn restart(engine: &Engine<'_>, unit: &str, with_needs: bool) -> Result<Prepared
     }
     let mut units = Vec::new();
     let mut ran = running(engine, unit, &known)?;
+    if is_down {
+        // Between two crashes it may look as if it ran.
+        ran.retain(|one| one != unit);
+    }
     let mut idle = Vec::new();
     for need in known.needs.iter().filter(|_| with_needs) {
         let is_plain = (need.ends_with(".service") || need.ends_with(".socket"))

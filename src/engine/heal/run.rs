@@ -46,6 +46,7 @@ pub fn plan(engine: &Engine<'_>, ask: &Ask) -> Result<Healed, EngineError> {
         ..Healed::default()
     };
     if let Some(open) = &book.open {
+        healed.cut_off = true;
         healed.notes.push(format!(
             "{} against {} was cut off: it is ended first",
             open.action, open.issue
@@ -69,6 +70,8 @@ pub fn plan(engine: &Engine<'_>, ask: &Ask) -> Result<Healed, EngineError> {
     Ok(healed)
 }
 
+const STUCK: &str = "nothing more is healed until that is taken back";
+
 const JUDGING: &str = "a switch is being judged: healing waits for its gate";
 
 /// Looks, and heals. `say` is told each step, in one line.
@@ -89,8 +92,13 @@ pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed
     engine.check_finished()?;
     let report = look(engine);
     healed.before = report.score;
-    if is_judging(engine)? {
-        healed.notes.push(JUDGING.to_owned());
+    let waits = match (&book.open, is_judging(engine)?) {
+        (Some(_), _) => Some(STUCK),
+        (None, true) => Some(JUDGING),
+        (None, false) => None,
+    };
+    if let Some(why) = waits {
+        healed.notes.push(why.to_owned());
         healed.after = report.score;
         healed.healthy = report.healthy;
         return Ok(healed);
@@ -116,11 +124,15 @@ pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed
             report_now = look(engine);
         }
         healed.issues.push(treated);
+        if book.open.is_some() {
+            healed.notes.push(STUCK.to_owned());
+            break;
+        }
     }
     let acted = healed
         .issues
         .iter()
-        .any(|treated| !treated.tries.is_empty());
+        .any(|treated| treated.healed && !treated.tries.is_empty());
     healed.after = report_now.score;
     healed.healthy = report_now.healthy;
     let helped = |tried: &Tried| tried.verdict == HealVerdict::Recovered;
