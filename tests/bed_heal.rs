@@ -272,6 +272,40 @@ fn a_disk_filled_to_the_last_byte_is_freed() {
 }
 
 #[test]
+fn garbage_is_collected_and_what_points_hold_stays() {
+    let Some(bed) = machine() else { return };
+    let (pinned, dead) = (bed.path("other-good"), bed.path("third-good"));
+    // A point holds a system whose generation is gone.
+    bed.sh(&format!(
+        "profile=/nix/var/nix/profiles/system; good=$(readlink -f $profile); \
+         nix-env -p $profile --set {pinned} && cairn create --reason held >/dev/null; \
+         nix-env -p $profile --set $good && nix-env -p $profile --delete-generations old"
+    ))
+    .ok();
+    // The store is on a disk of 128 MiB, and something dead fills it.
+    bed.sh(
+        "systemctl stop nix-daemon.socket nix-daemon.service; mkdir /small; \
+         mount -t tmpfs -o size=128m,mode=755 small /small; cp -a /nix /small/nix; \
+         mount --bind /small/nix /nix; systemctl start nix-daemon.socket; \
+         head -c 24M /dev/zero >/tmp/dead; nix-store --add /tmp/dead >/tmp/path; \
+         ! cat /dev/zero >/small/fill 2>/dev/null",
+    )
+    .ok();
+    bed.sh(&format!("test -e {dead} && test -e $(cat /tmp/path)"))
+        .ok();
+    let healed = heal(&bed, 0);
+    assert_eq!(
+        tries(&healed, "/nix"),
+        [pair("collect-garbage", "recovered")],
+        "{healed:#}"
+    );
+    bed.sh(&format!("! test -e {dead} && ! test -e $(cat /tmp/path)"))
+        .ok();
+    bed.sh(&format!("test -e {pinned} && cairn verify")).ok();
+    assert_eq!(bed.state("app.service"), "active");
+}
+
+#[test]
 fn what_no_action_is_known_against_is_left_alone_without_a_point() {
     let Some(bed) = machine() else { return };
     bed.sh("ip link del lan0; ! cairn health network").ok();

@@ -86,6 +86,9 @@ pub struct Open {
     /// The health score before, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u8>,
+    /// Checks that are required and failed before, by label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<String>,
     /// The restore point taken before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<PointId>,
@@ -241,6 +244,7 @@ pub(super) mod tests {
             issue: issue.clone(),
             action,
             before: Some(60),
+            failing: Vec::new(),
             point: None,
             undo: vec![Undo::Start(vec!["a.service".into()])],
         }

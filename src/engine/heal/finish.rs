@@ -10,6 +10,8 @@ use super::check::{gone, labels};
 use super::take_back::take_back;
 use super::{VERB, run};
 use crate::heal::{Book, Open, Tried, Undo};
+use crate::health::Report;
+use crate::point::Verdict;
 use crate::point::event::{HealAttempt, HealVerdict, Item};
 use crate::system::probe::Depth;
 use crate::system::{healing, journal, switches};
@@ -43,6 +45,10 @@ pub(super) fn finish(
         true => Err("it was cut off before it could help".to_owned()),
         false => gone(engine, &open.issue, &labels(&report, &open.issue)),
     };
+    let is_gone = is_gone.and_then(|()| match made_worse(&open, &report) {
+        Some(worse) => Err(worse),
+        None => Ok(()),
+    });
     let mut undo = open.undo.clone();
     undo.retain(|one| same_boot || !one.ends_with_the_boot());
     let (verdict, said) = match is_gone {
@@ -134,4 +140,15 @@ pub(super) fn has_undo(open: &Open) -> bool {
         Undo::Start(units) | Undo::Stop(units) => !units.is_empty(),
         _ => true,
     })
+}
+
+/// What is required and fails only since the action: where the action can be
+/// taken back, that is the better way.
+pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
+    if !has_undo(open) {
+        return None;
+    }
+    let new = |verdict: &&Verdict| !open.failing.contains(&verdict.label());
+    let worse = after.broken().find(new)?;
+    Some(format!("{} failed since: {}", worse.label(), worse.detail))
 }

@@ -7,7 +7,7 @@ use super::super::marks::{self, Say};
 use super::super::step::step;
 use super::super::{Engine, EngineError, chronicle, health};
 use super::check::{detail, gone, labels};
-use super::finish::{close, finish, has_undo};
+use super::finish::{close, finish, has_undo, made_worse};
 use super::prepare::{Prepared, prepare};
 use super::take_back::take_back;
 use super::{Ask, act, check_can, foresee, is_judging};
@@ -20,7 +20,7 @@ use crate::learn::{self, Knowledge, Ranked};
 use crate::point::document::Trigger;
 use crate::point::event::HealVerdict;
 use crate::point::heal::Action;
-use crate::point::{Issue, PointId, Selector};
+use crate::point::{Issue, PointId, Selector, Verdict};
 use crate::system::probe::Depth;
 use crate::system::{healing, known_good, pointers, switches};
 
@@ -223,7 +223,7 @@ fn planned(ranked: Ranked, allowed: &[crate::heal::Rung]) -> Option<Planned> {
     allowed
         .iter()
         .any(|rung| rung.action == action)
-        .then(|| Planned {
+        .then_some(Planned {
             action,
             title: about.title,
             on: None,
@@ -360,6 +360,7 @@ impl Run<'_, '_> {
             issue: issue.clone(),
             action,
             before: report.score,
+            failing: report.broken().map(Verdict::label).collect(),
             point,
             undo: prepared.undo(point),
         };
@@ -377,7 +378,7 @@ impl Run<'_, '_> {
             Ok(()) => gone(engine, issue, labels),
         };
         let seen = look(engine);
-        let checked = checked.and_then(|()| match self.made_worse(&open, report, &seen) {
+        let checked = checked.and_then(|()| match made_worse(&open, &seen) {
             Some(worse) => Err(worse),
             None => Ok(()),
         });
@@ -398,19 +399,6 @@ impl Run<'_, '_> {
         )?;
         (self.say)(&told(&tried));
         Ok(tried)
-    }
-
-    /// What is required and fails only since the action: where the action can
-    /// be taken back, that is the better way.
-    fn made_worse(&self, open: &Open, before: &Report, after: &Report) -> Option<String> {
-        if !has_undo(open) {
-            return None;
-        }
-        let was: BTreeSet<String> = before.broken().map(crate::point::Verdict::label).collect();
-        let new = after
-            .broken()
-            .find(|verdict| !was.contains(&verdict.label()))?;
-        Some(format!("{} failed since: {}", new.label(), new.detail))
     }
 }
 
