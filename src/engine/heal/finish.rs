@@ -8,7 +8,7 @@ use super::super::undo::{self, Way};
 use super::super::{Engine, EngineError, chronicle, health};
 use super::check::{gone, labels};
 use super::take_back::take_back;
-use super::{VERB, run};
+use super::{VERB, plan};
 use crate::heal::{Book, Open, Tried, Undo};
 use crate::health::Report;
 use crate::point::Verdict;
@@ -64,7 +64,7 @@ pub(super) fn finish(
             (verdict, Some(said))
         }
     };
-    let after = run::score(engine);
+    let after = plan::score(engine);
     let tried = close(engine, book, &open, verdict, after, said, trouble, say)?;
     say(&match (verdict, &tried.trouble) {
         (HealVerdict::Recovered, _) => format!("{} is gone", open.issue),

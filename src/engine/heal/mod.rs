@@ -8,13 +8,15 @@ mod act;
 mod check;
 mod finish;
 mod foresee;
+mod plan;
 mod prepare;
 mod run;
 mod standing;
 mod take_back;
 
 pub use foresee::record;
-pub use run::{heal, plan};
+pub use plan::plan;
+pub use run::heal;
 pub use standing::standing;
 
 use chrono::TimeDelta;
