@@ -9,6 +9,7 @@
     ./policy.nix
     ./services.nix
     ./hooks.nix
+    ./heal.nix
     ./boot.nix
     ./pins.nix
     ./assertions

@@ -129,6 +129,17 @@
         heal = {
           enable = true;
           interval = "1h";
+          destructive = [
+            "restart-unit"
+            "roll-back"
+          ];
+          disabled = [ "vacuum-journal" ];
+          ignore = [ "service-down:backup-*.service" ];
+          coolDown = "30min";
+          attempts = 3;
+          perBoot = 10;
+          settle = "10s";
+          foresee = "2d";
         };
         remotes.office = {
           url = "rest:https://backup.example.org/machine";
@@ -526,6 +537,17 @@
     name-to-resolve-empty = {
       set.health.resolve = [ " " ];
       says = "services.cairn.health.resolve has an empty name";
+    };
+    heal-no-time = {
+      set.heal.interval = "0s";
+      says = ''leaves no time at all in "heal.interval"'';
+    };
+    heal-both-ways = {
+      set.heal = {
+        destructive = [ "roll-back" ];
+        disabled = [ "roll-back" ];
+      };
+      says = "services.cairn.heal has roll-back in destructive and in disabled";
     };
     remote-badly-named = {
       set.remotes."a/b".url = "/mnt";

@@ -67,6 +67,9 @@ let
     boot-gate = {
       services.cairn.bootGate.enable = true;
     };
+    heal = {
+      services.cairn.heal.enable = true;
+    };
     # Commands hold state still: a copy is there while it is captured.
     commands =
       { pkgs, ... }:

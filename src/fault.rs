@@ -99,6 +99,15 @@ pub const IMPORT: &[&str] = &[
     "import.documented",
 ];
 
+/// Steps of `heal`, beside those of the points and restores it takes.
+pub const HEAL: &[&str] = &[
+    "heal.opened",
+    "heal.acted",
+    "heal.taken-back",
+    "heal.closed",
+    "heal.marked",
+];
+
 /// Points passed by `restore --to`, in order.
 pub const TAKEOUT: &[&str] = &["takeout.begun", "takeout.written", "takeout.placed"];
 
@@ -239,6 +248,7 @@ mod imp {
             super::MERGE,
             super::IMPORT,
             super::TAKEOUT,
+            super::HEAL,
             super::FILES,
         ];
         debug_assert!(

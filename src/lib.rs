@@ -3,12 +3,12 @@
 //! The layers, each importing only those below it:
 //!
 //! ```text
-//! main → cli → engine → plan → { point, health, learn } → nix
-//!              engine → { vault, system }      system → { nix, point }
-//!        cli → render → { point, plan, health, learn }
+//! main → cli → engine → plan → heal → { point, health, learn } → nix
+//!              engine → { vault, system }      system → { nix, point, heal }
+//!        cli → render → { point, plan, heal, health, learn }
 //! ```
 //!
-//! `nix`, `point`, `learn` and `plan` are pure: no files, processes, clock or
+//! `nix`, `point`, `learn`, `heal` and `plan` are pure: no files, processes, clock or
 //! randomness. `system` is the only place with effects on the machine, `vault`
 //! the only one that touches stored content. `fault` is beside them all: it does
 //! nothing, but for tests. `ARCHITECTURE.md` has the tour.
@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod engine;
 pub mod fault;
+pub mod heal;
 pub mod health;
 pub mod learn;
 pub mod nix;

@@ -7,7 +7,8 @@
 
 use std::path::PathBuf;
 
-use cairn::point::policy::{Gate, Keep, PointPolicy, PreSwitch, When};
+use cairn::point::heal::Action;
+use cairn::point::policy::{Gate, Heal, Keep, PointPolicy, PreSwitch, When};
 use cairn::point::{Policy, Span};
 
 fn policy(name: &str) -> Policy {
@@ -124,8 +125,19 @@ fn every_option_arrives() {
     assert_eq!(network.command[1..], ["-c1", "192.0.2.1"]);
     assert!(!full.health.checks["disk"].required);
     assert_eq!(
-        (full.heal.enable, full.heal.interval),
-        (true, Span::seconds(3600))
+        full.heal,
+        Heal {
+            enable: true,
+            interval: Span::seconds(3600),
+            destructive: vec![Action::RestartUnit, Action::RollBack],
+            disabled: vec![Action::VacuumJournal],
+            ignore: vec!["service-down:backup-*.service".into()],
+            cool_down: Span::seconds(1800),
+            attempts: 3,
+            per_boot: 10,
+            settle: Span::seconds(10),
+            foresee: Span::seconds(2 * 86_400),
+        }
     );
     let office = &full.remotes["office"];
     assert_eq!(office.url, "rest:https://backup.example.org/machine");

@@ -12,73 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Machine, Run, Scripted, System, executable};
-
-/// A machine that says what it is told to.
-struct Patient(Scripted);
-
-const ZONE: &str = "sys/class/thermal/thermal_zone0";
-
-impl Patient {
-    /// One that is well.
-    fn new() -> Option<Self> {
-        let mut m = Scripted::new(r#"{ "gate": { "window": "50ms" } }"#)?;
-        // Units, commands and network of this root are ours.
-        m.live = true;
-        m.loader_default(System::Two);
-        m.write(
-            "proc/meminfo",
-            "MemTotal: 8000000 kB\nMemAvailable: 4000000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
-        );
-        for (name, text) in [
-            (
-                "memory",
-                "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
-            ),
-            ("cpu", "some avg10=1.00 avg60=2.00 avg300=1.00 total=0\n"),
-        ] {
-            m.write(format!("proc/pressure/{name}"), text);
-        }
-        m.write("proc/loadavg", "0.50 0.40 0.30 1/200 999\n");
-        m.write("sys/devices/system/cpu/online", "0-3\n");
-        m.write(
-            "proc/net/route",
-            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
-             eth0\t00000000\t0100000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n",
-        );
-        m.write(format!("{ZONE}/type"), "acpitz\n");
-        m.write(format!("{ZONE}/temp"), "41000\n");
-        m.write("run/systemd/timesync/synchronized", "");
-        m.tool(
-            "systemctl",
-            "case $1 in show) cat \"$UNITS.show\" ;; *) cat \"$UNITS\" ;; esac",
-        );
-        fs::write(m.home().join("units.json.show"), "").unwrap();
-        Some(Self(m))
-    }
-
-    fn tool(&self, name: &str, script: &str) {
-        self.0.tool(name, script);
-    }
-
-    fn units(&self, json: &str) {
-        self.0.units(json);
-    }
-
-    fn policy(&self, policy: &Value) {
-        self.0.policy(&policy.to_string());
-    }
-
-    fn run(&self, args: &[&str]) -> Run {
-        self.0.run(args)
-    }
-
-    /// The report, which must end with this code.
-    #[track_caller]
-    fn health(&self, code: i32) -> Value {
-        self.run(&["--json", "health"]).ends(code).json()["health"].clone()
-    }
-}
+use support::{Machine, PATIENT_ZONE as ZONE, Patient, Run, System, executable};
 
 /// What a check says of something.
 #[track_caller]

@@ -17,6 +17,9 @@ let
     "gate.window" = gate.window;
     "gate.confirmTimeout" = gate.confirmTimeout or null;
     "heal.interval" = cfg.settings.heal.interval or null;
+    "heal.coolDown" = cfg.settings.heal.coolDown or null;
+    "heal.settle" = cfg.settings.heal.settle or null;
+    "heal.foresee" = cfg.settings.heal.foresee or null;
   }
   // lib.mapAttrs' (
     name: check: lib.nameValuePair "health.checks.${name}.timeout" (check.timeout or null)
@@ -26,7 +29,11 @@ let
   ) cfg.settings.state;
   badSpans = namesWhere (_: span: span != null && !spans.isSpan span) allSpans;
   noTime = namesWhere (_: span: span != null && spans.toSeconds span == 0) (
-    removeAttrs allSpans [ "gate.window" ]
+    removeAttrs allSpans [
+      "gate.window"
+      "heal.coolDown"
+      "heal.settle"
+    ]
   );
 
   badCheckNames = namesWhere (name: _: !names.isValid name) checks;

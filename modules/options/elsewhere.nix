@@ -32,24 +32,6 @@ let
 in
 {
   options.services.cairn = {
-    heal = {
-      enable = mkOption {
-        type = types.bool;
-        default = false;
-        example = true;
-        description = ''
-          Whether issues are looked for and healed. This version of cairn does
-          not heal yet: the setting is only written to the policy.
-        '';
-      };
-      interval = mkOption {
-        type = shared.span;
-        default = "5min";
-        example = "1h";
-        description = "How often. Only written to the policy, as `enable` is.";
-      };
-    };
-
     remotes = mkOption {
       type = types.attrsOf (types.submodule remote);
       default = { };

@@ -32,10 +32,10 @@ let
           example = "boot";
           description = ''
             What makes the point be taken: the clock, a switch that is about to
-            change the system, a boot, or a healing action that is about to run
-            (this version of cairn has none yet). All that points before a switch
-            capture goes into the one point which {option}`services.cairn.preSwitch`
-            takes anyway.
+            change the system, a boot, or a healing action that is about to run.
+            All that points before a switch capture goes into the one point which
+            {option}`services.cairn.preSwitch` takes anyway, and all that points
+            before healing capture into the one which healing takes anyway.
           '';
         };
         schedule = mkOption {

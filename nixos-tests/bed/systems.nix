@@ -15,6 +15,34 @@ let
     required = variants { parts = cairn.over "required" window; };
     # Commands hold state still.
     commands = variants { parts = cairn.over "commands" window; };
+    # Issues are healed, but not by the clock: tests say when.
+    heal = variants {
+      parts = cairn.over "heal" (
+        window
+        // {
+          heal = {
+            enable = true;
+            interval = "1h";
+            settle = "3s";
+            coolDown = "0s";
+            destructive = [
+              "restore-configuration"
+              "roll-back"
+            ];
+          };
+          # A container has no way out; how busy the machine is that runs the
+          # tests is nothing to be healed here.
+          health.disabled = [
+            "route"
+            "memory"
+            "swap"
+            "cpu"
+            "load"
+            "temperature"
+          ];
+        }
+      );
+    };
     # Boots are judged too.
     boot-gate = variants {
       parts = cairn.over "boot-gate" (window // { bootGate.attempts = 2; });

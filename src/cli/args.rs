@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(super) use insight::{Demo, Health, History, Hook, Kinds, Learn, Risk, Verify};
+pub(super) use insight::{Demo, Heal, Health, History, Hook, Kinds, Learn, Risk, Verify};
 pub(super) use keep::{Config, Generations, KeepArgs, Kind, Prune};
 pub(super) use points::{Create, Diff, List, Mark, Show};
 pub(super) use restore::{
@@ -126,6 +126,8 @@ pub enum Command {
     Status,
     /// Check how well the machine is
     Health(Health),
+    /// Find what is wrong and heal it: try, look again, take back what did not help
+    Heal(Heal),
     /// What switches did, newest first, and what else happened
     History(History),
     /// How likely a switch is to fail, and why

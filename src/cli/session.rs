@@ -150,6 +150,11 @@ impl Session {
         self.global.dry_run
     }
 
+    /// Whether everything was answered with yes beforehand.
+    pub(super) fn says_yes(&self) -> bool {
+        self.global.yes
+    }
+
     /// The logical form of a path given on the command line.
     ///
     /// # Errors

@@ -317,6 +317,9 @@ pub enum EngineError {
     /// would find it; the policy forbids that.
     #[error("{0}")]
     OtherVersion(String),
+    /// There is no systemd of this root.
+    #[error("only a machine that runs can be healed, and this root is not one")]
+    NotRunning,
     /// A worker thread died.
     #[error("a worker thread ended unexpectedly")]
     Thread,
@@ -494,6 +497,7 @@ impl EngineError {
                 printable(path)
             ),
             Self::NoWay(_) => "cairn diff".into(),
+            Self::NotRunning => "cairn health (it looks at any root)".into(),
             Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
             Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),

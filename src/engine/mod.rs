@@ -17,6 +17,7 @@ pub mod export;
 pub mod fetch;
 pub mod gate;
 pub mod generations;
+pub mod heal;
 pub mod health;
 pub mod history;
 pub mod hook;

@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::health::{self, Ask};
-use super::{Engine, EngineError, diff, history};
+use super::{Engine, EngineError, diff, heal, history};
+use crate::heal::Standing;
 use crate::health::Report;
 use crate::nix::store_path::StorePath;
 use crate::point::document::{RootKind, System};
@@ -43,6 +44,8 @@ pub struct Status {
     pub latest_good: Option<Brief>,
     /// The machine's health: what is quickly asked.
     pub health: Wellness,
+    /// How healing stands; absent where nothing was healed lately.
+    pub healing: Option<Standing>,
     /// The newest switch.
     pub last_switch: Option<Switch>,
     /// Configuration files changed since the newest point that holds any.
@@ -115,9 +118,14 @@ pub fn status(engine: &Engine<'_>) -> Result<Status, EngineError> {
         (health.join(), status)
     });
     let health = health.map_err(|_| EngineError::Thread)?;
+    let mut status = status?;
+    match heal::standing(engine, &health.issues) {
+        Ok(standing) => status.healing = standing,
+        Err(why) => status.notes.push(why),
+    }
     Ok(Status {
         health: health.into(),
-        ..status?
+        ..status
     })
 }
 
@@ -178,6 +186,7 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
     let stopped = stopped(engine, unfinished.as_ref())?;
     Ok(Status {
         health: Wellness::default(),
+        healing: None,
         state: sets.collect(),
         host: observation.host,
         generations: profile.generations.len(),

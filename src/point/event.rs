@@ -115,7 +115,8 @@ pub enum HealVerdict {
     Recovered,
     /// It is still there.
     Remains,
-    /// It made things worse and was taken back.
+    /// It did not help, or made something else worse, and what it had changed
+    /// was taken back.
     TakenBack,
 }
 

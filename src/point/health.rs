@@ -29,6 +29,23 @@ pub const NAMES: &[&str] = &[
     "file",
 ];
 
+/// Names of the kinds of issues that this release knows.
+pub const KINDS: &[&str] = &[
+    "service-down",
+    "cpu-high",
+    "memory-high",
+    "disk-full",
+    "disk-read-only",
+    "temperature-high",
+    "config-invalid",
+    "network-down",
+    "clock-wrong",
+    "boot-entries-stale",
+    "store-damaged",
+    "system-missing",
+    "check-failed",
+];
+
 /// What a check says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -332,6 +349,8 @@ mod tests {
         ];
         let text = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Issue>>(&text).unwrap(), all);
+        let kinds: std::collections::BTreeSet<&str> = all.iter().map(Issue::kind).collect();
+        assert_eq!(kinds, KINDS.iter().copied().collect());
         assert!(
             text.contains(r#"{"kind":"disk-full","subject":"/nix"}"#),
             "{text}"

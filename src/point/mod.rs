@@ -3,6 +3,7 @@
 
 pub mod document;
 pub mod event;
+pub mod heal;
 pub mod health;
 pub mod humane;
 pub mod id;

@@ -20,6 +20,7 @@ mod calendar;
 pub mod change;
 mod check;
 mod fault;
+mod heal;
 mod health;
 mod locate;
 pub mod nix;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use change::{Change, ChangeError, Kind};
 pub use fault::{BadPolicy, Fault};
+pub use heal::Heal;
 pub use health::{CpuLimits, DiskLimits, Health, HealthCheck, MemoryLimits, TemperatureLimits};
 use locate::token;
 pub use schema::schema;
@@ -311,25 +313,6 @@ impl Default for Risk {
         Self {
             enable: true,
             threshold: 50,
-        }
-    }
-}
-
-/// Healing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Heal {
-    /// Whether issues are looked for and healed.
-    pub enable: bool,
-    /// How often.
-    pub interval: Span,
-}
-
-impl Default for Heal {
-    fn default() -> Self {
-        Self {
-            enable: false,
-            interval: Span::seconds(300),
         }
     }
 }

@@ -268,6 +268,21 @@ impl Layout {
         self.state.join("boots.json")
     }
 
+    /// The book of healing.
+    pub fn healing(&self) -> PathBuf {
+        self.state.join("healing.json")
+    }
+
+    /// The same, when the state directory had no room for it.
+    pub fn volatile_healing(&self) -> PathBuf {
+        self.real("/run/cairn/healing.json")
+    }
+
+    /// The folder with the lock of who heals.
+    pub fn healing_lock(&self) -> PathBuf {
+        self.real("/run/cairn/healing")
+    }
+
     /// The note of the system that runs.
     pub fn known(&self) -> PathBuf {
         self.state.join("running.json")

@@ -3,18 +3,22 @@
 #![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
+mod ailing;
 mod btrfs;
 mod host;
 mod listing;
 mod machine;
+mod patient;
 mod scripted;
 mod skip;
 mod store;
 
+pub use ailing::Ailing;
 pub use btrfs::Btrfs;
 pub use host::Host;
 pub use listing::{Exact, contents, exact, same};
 pub use machine::{Machine, Run, bytes, short, succeed};
+pub use patient::{Patient, ZONE as PATIENT_ZONE};
 pub use scripted::{Scripted, executable};
 pub use skip::{need, need_root};
 pub use store::System;

@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -59,6 +60,11 @@ impl Scripted {
 
     /// Runs the program beside the scripts.
     pub fn run(&self, args: &[&str]) -> Run {
+        self.scripted(args).output().unwrap().into()
+    }
+
+    /// The program, beside the scripts.
+    pub fn scripted(&self, args: &[&str]) -> Command {
         let home = self.home();
         let path = format!("{}:{}", home.display(), std::env::var("PATH").unwrap());
         let mut command = self.command(args);
@@ -69,7 +75,7 @@ impl Scripted {
         if self.live {
             command.env("CAIRN_FAKE_SYSTEMD", "1");
         }
-        command.output().unwrap().into()
+        command
     }
 
     /// Runs it with `--json`, which must end well.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+use crate::heal::Wanted;
 use crate::point::{PointId, Span, event};
 
 /// `health`
@@ -22,6 +23,17 @@ pub struct Health {
         default_missing_value = "2s"
     )]
     pub watch: Option<Span>,
+    /// Keep what was seen as a sample in the history: forecasts are made of them
+    #[arg(long, conflicts_with = "names")]
+    pub record: bool,
+}
+
+/// `heal`
+#[derive(Debug, Args)]
+pub struct Heal {
+    /// Only this issue, at once and whatever was tried before; may be repeated
+    #[arg(long = "issue", value_name = "KIND[:SUBJECT]")]
+    pub issues: Vec<Wanted>,
 }
 
 /// `history`

@@ -160,6 +160,13 @@ fn status_text(status: &Status, style: &Style) -> String {
             render::health::brief(score, status.health.healthy, &status.health.issues, style),
         );
     }
+    if let Some(healing) = &status.healing {
+        put("healing", render::heal::standing(healing, style));
+        for waiting in &healing.waiting {
+            let text = format!("{}: {}", waiting.issue, waiting.why);
+            put("", style.yellow(line(&text)));
+        }
+    }
     if let Some(switch) = &status.last_switch {
         let words = render::switch::words(switch);
         put(
@@ -204,6 +211,8 @@ fn status_text(status: &Status, style: &Style) -> String {
         "take the first restore point: cairn create"
     } else if status.config_changes.unwrap_or(0) > 0 {
         "see what changed: cairn diff"
+    } else if status.healing.as_ref().is_some_and(|h| h.cut_off.is_some()) {
+        "end what was cut off: cairn heal"
     } else if !status.health.healthy {
         "see what is not well: cairn health"
     } else {

@@ -5,6 +5,7 @@ mod compare;
 mod config;
 mod exchange;
 mod generations;
+mod heal;
 mod health;
 mod history;
 mod hook;
@@ -61,6 +62,7 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(args) => health::verify(s, &args),
         Command::Status => health::status(s),
         Command::Health(args) => wellness::health(s, &args),
+        Command::Heal(args) => heal::heal(s, &args),
         Command::History(args) => history::history(s, &args),
         Command::Risk(args) => risk::risk(s, &args),
         Command::Learn(args) => learn::run(s, args),

@@ -7,6 +7,7 @@ use super::super::Exit;
 use super::super::args::Health;
 use super::super::failure::Failure;
 use super::super::session::Session;
+use crate::engine::heal;
 use crate::engine::health::{self, Ask};
 use crate::health::{CHECKS, Report};
 use crate::render;
@@ -27,6 +28,11 @@ pub(super) fn health(s: &Session, args: &Health) -> Result<Exit, Failure> {
     let host = pointers::host(s.layout());
     loop {
         let report = health::look(&engine, &ask);
+        if args.record {
+            for note in heal::record(&engine, &report) {
+                s.out.warn(note);
+            }
+        }
         // A screen of its own for each look, where there is a screen.
         let redraw = args.watch.is_some() && s.out.style.width.is_some() && !s.out.json;
         s.out.result("health", &report, |style| {

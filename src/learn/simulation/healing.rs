@@ -70,7 +70,7 @@ const LADDERS: [(&str, &[(&str, Harm)]); 4] = [
         ],
     ),
     (
-        "cpu",
+        "cpu-high",
         &[
             ("renice-unit", Harm::Nothing),
             ("set-governor", Harm::Nothing),
@@ -79,7 +79,7 @@ const LADDERS: [(&str, &[(&str, Harm)]); 4] = [
         ],
     ),
     (
-        "network",
+        "network-down",
         &[
             ("restart-network", Harm::Interrupts),
             ("restart-dependencies", Harm::Interrupts),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::locate::token;
 use super::shape::Wrong;
-use super::{Health, Keep, PointPolicy, Policy, Remote, StateSet, When, calendar};
+use super::{Heal, Health, Keep, PointPolicy, Policy, Remote, StateSet, When, calendar};
+use crate::point::health::KINDS;
 use crate::point::near::hint;
 use crate::point::{Span, within};
 
@@ -29,7 +30,7 @@ pub(super) fn check(policy: &Policy, sets: &[&str]) -> Vec<Wrong> {
     if let Some(timeout) = policy.gate.confirm_timeout {
         check.not_zero("/gate/confirmTimeout", timeout);
     }
-    check.not_zero("/heal/interval", policy.heal.interval);
+    check.heal(&policy.heal);
     check.each("/health/checks", &policy.health.checks, |check, at, one| {
         check.command(&format!("{at}/command"), &one.command);
         check.not_zero(&format!("{at}/timeout"), one.timeout);
@@ -167,6 +168,28 @@ impl Check {
                 self.say(
                     format!("/health/disabled/{n}"),
                     format!("unknown check \"{name}\", {}", hint(name, &names)),
+                );
+            }
+        }
+    }
+
+    fn heal(&mut self, heal: &Heal) {
+        self.not_zero("/heal/interval", heal.interval);
+        self.not_zero("/heal/foresee", heal.foresee);
+        for (n, pattern) in heal.ignore.iter().enumerate() {
+            let kind = pattern.split(':').next().unwrap_or(pattern);
+            if !kind.contains('*') && !KINDS.contains(&kind) {
+                self.say(
+                    format!("/heal/ignore/{n}"),
+                    format!("unknown kind of issue \"{kind}\", {}", hint(kind, KINDS)),
+                );
+            }
+        }
+        for (n, action) in heal.destructive.iter().enumerate() {
+            if heal.disabled.contains(action) {
+                self.say(
+                    format!("/heal/destructive/{n}"),
+                    format!("{action} is in heal.disabled too; remove it from one of them"),
                 );
             }
         }

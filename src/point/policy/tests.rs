@@ -270,6 +270,21 @@ fn every_fault_is_found_at_its_place() {
         ("/remotes/disk/schedule", json!(""), "it is empty"),
         ("/caches/0", json!(" "), "it is empty"),
         // Health.
+        (
+            "/heal/ignore",
+            json!(["service-dwon:web.service"]),
+            "did you mean service-down?",
+        ),
+        (
+            "/heal/destructive",
+            json!(["rollback"]),
+            "did you mean roll-back?",
+        ),
+        (
+            "/heal/attempts",
+            json!(0),
+            "0 is not a whole number from 1 to",
+        ),
         ("/health/dirs", json!(["check"]), "not an absolute path"),
         ("/health/hosts", json!(["example.org"]), "no host and port"),
         ("/health/hosts", json!(["a:0"]), "no host and port"),

@@ -80,7 +80,7 @@ pub(super) fn of_heal(attempt: &HealAttempt) -> Result<Event, serde_json::Error>
     let came = match attempt.verdict {
         HealVerdict::Recovered => "recovered",
         HealVerdict::Remains => "no help",
-        HealVerdict::TakenBack => "made it worse, taken back",
+        HealVerdict::TakenBack => "no help, taken back",
     };
     Ok(Event {
         id: attempt.id.to_string(),

@@ -1,0 +1,154 @@
+//! Ending what an earlier run had left under way: it was killed, or the
+//! machine went down.
+
+use chrono::{DateTime, Utc};
+
+use super::super::step::step;
+use super::super::undo::{self, Way};
+use super::super::{Engine, EngineError, chronicle, health};
+use super::check::{gone, labels};
+use super::take_back::take_back;
+use super::{VERB, plan};
+use crate::heal::{Book, Open, Tried, Undo};
+use crate::health::Report;
+use crate::point::Verdict;
+use crate::point::event::{HealAttempt, HealVerdict, Item};
+use crate::system::probe::Depth;
+use crate::system::{healing, journal, switches};
+
+/// Ends the action that the book has under way, if it has one: where the issue
+/// is gone it has helped, otherwise it is taken back.
+///
+/// # Errors
+/// When the book cannot be written; the action stays under way then.
+pub(super) fn finish(
+    engine: &Engine<'_>,
+    book: &mut Book,
+    say: &dyn Fn(&str),
+) -> Result<Option<Tried>, EngineError> {
+    let Some(open) = book.open.clone() else {
+        return Ok(None);
+    };
+    say(&format!(
+        "{} against {} was cut off: ending it",
+        open.action, open.issue
+    ));
+    // A restore of ours that was cut off goes back first.
+    let ours = journal::unfinished(engine.layout)?.is_some_and(|entry| entry.verb == VERB);
+    let mut trouble = None;
+    if ours && let Err(error) = undo::end(engine, Way::Abort) {
+        trouble = Some(error.to_string());
+    }
+    let same_boot = open.boot == switches::boot_id();
+    let report = health::look(engine, &health::Ask::of(Depth::All));
+    let is_gone = match ours {
+        true => Err("it was cut off before it could help".to_owned()),
+        false => gone(engine, &open.issue, &labels(&report, &open.issue)),
+    };
+    let is_gone = is_gone.and_then(|()| match made_worse(&open, &report) {
+        Some(worse) => Err(worse),
+        None => Ok(()),
+    });
+    let mut undo = open.undo.clone();
+    undo.retain(|one| same_boot || !one.ends_with_the_boot());
+    let (verdict, said) = match is_gone {
+        Ok(()) => (HealVerdict::Recovered, None),
+        Err(said) => {
+            if let Err(error) = take_back(engine, &undo) {
+                trouble.get_or_insert(error);
+            }
+            let verdict = match undo.is_empty() {
+                true => HealVerdict::Remains,
+                false => HealVerdict::TakenBack,
+            };
+            (verdict, Some(said))
+        }
+    };
+    let after = plan::score(engine);
+    let tried = close(engine, book, &open, verdict, after, said, trouble, say)?;
+    say(&match (verdict, &tried.trouble) {
+        (HealVerdict::Recovered, _) => format!("{} is gone", open.issue),
+        (_, None) => format!("{} is as it was before", open.issue),
+        (_, Some(trouble)) => format!("it could not be taken back: {trouble}"),
+    });
+    Ok(Some(tried))
+}
+
+/// Writes down what an action came to, in the book and in the history. One
+/// whose files or system could not be brought back stays in the book as under
+/// way.
+#[allow(clippy::too_many_arguments, reason = "they are one record")]
+pub(super) fn close(
+    engine: &Engine<'_>,
+    book: &mut Book,
+    open: &Open,
+    verdict: HealVerdict,
+    after: Option<u8>,
+    said: Option<String>,
+    trouble: Option<String>,
+    say: &dyn Fn(&str),
+) -> Result<Tried, EngineError> {
+    let now = engine.clock.now();
+    let millis = elapsed(open.at, now);
+    // What a reboot came to says nothing about the action.
+    let counts = open.boot == switches::boot_id();
+    let attempt = HealAttempt {
+        id: open.id,
+        at: open.at,
+        issue: open.issue.kind().to_owned(),
+        action: open.action.as_str().to_owned(),
+        subject: open.issue.subject().map(str::to_owned),
+        before: open.before,
+        after,
+        verdict,
+        millis,
+        point: open.point,
+    };
+    step("heal.closed", || {
+        // A unit that does not start again is an issue of its own; a file or
+        // a system that is not back must be before anything else is done.
+        let lasting = open.undo.iter().any(|undo| !undo.ends_with_the_boot());
+        if trouble.is_none() || !lasting {
+            book.end(verdict, now);
+        }
+        Ok(healing::store(engine.layout, book)?)
+    })?;
+    if counts {
+        for note in chronicle::keep(engine, &[Item::Heal(attempt)]) {
+            say(&note);
+        }
+    }
+    Ok(Tried {
+        issue: open.issue.clone(),
+        action: open.action,
+        verdict,
+        before: open.before,
+        after,
+        millis,
+        said,
+        trouble,
+    })
+}
+
+fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
+    u64::try_from((now - since).num_milliseconds()).unwrap_or(0)
+}
+
+/// What takes an action back, where anything does.
+pub(super) fn has_undo(open: &Open) -> bool {
+    open.undo.iter().any(|undo| match undo {
+        Undo::Start(units) | Undo::Stop(units) => !units.is_empty(),
+        _ => true,
+    })
+}
+
+/// What is required and fails only since the action: where the action can be
+/// taken back, that is the better way.
+pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
+    if !has_undo(open) {
+        return None;
+    }
+    let new = |verdict: &&Verdict| !open.failing.contains(&verdict.label());
+    let worse = after.broken().find(new)?;
+    Some(format!("{} failed since: {}", worse.label(), worse.detail))
+}

@@ -1,0 +1,318 @@
+//! A run: look, try the actions of each issue until it is gone, mark what is
+//! well.
+
+use std::collections::BTreeSet;
+
+use super::super::create::{self, Request};
+use super::super::marks::{self, Say};
+use super::super::step::step;
+use super::super::{Engine, EngineError, chronicle};
+use super::check::{gone, labels};
+use super::finish::{close, finish, has_undo, made_worse};
+use super::plan::{JUDGING, begin, is_asked, look, score, wanted};
+use super::prepare::{Prepared, prepare};
+use super::take_back::take_back;
+use super::{Ask, act, check_can, foresee, is_judging};
+use crate::heal::decide::spent;
+use crate::heal::{Book, Healed, Hold, Open, Treated, Tried, deed};
+use crate::health::Report;
+use crate::point::document::Trigger;
+use crate::point::event::HealVerdict;
+use crate::point::heal::Action;
+use crate::point::{Issue, PointId, Selector, Verdict};
+use crate::system::{healing, known_good, pointers, switches};
+
+const STUCK: &str = "nothing more is healed until that is taken back";
+
+/// Looks, and heals. `say` is told each step, in one line.
+///
+/// # Errors
+/// Where nothing can be healed, or the book cannot be read or written: nothing
+/// more is done then. What was under way is ended by the next run.
+pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed, EngineError> {
+    check_can(engine, false)?;
+    let _alone = healing::lock(engine.layout, engine.patience)?;
+    crate::system::points::prepare(engine.layout)?;
+    let (mut book, damaged) = healing::read(engine.layout)?;
+    let mut healed = Healed {
+        finished: finish(engine, &mut book, say)?,
+        notes: damaged.into_iter().collect(),
+        ..Healed::default()
+    };
+    engine.check_finished()?;
+    let report = look(engine);
+    healed.before = report.score;
+    let waits = match (&book.open, is_judging(engine)?) {
+        (Some(_), _) => Some(STUCK),
+        (None, true) => Some(JUDGING),
+        (None, false) => None,
+    };
+    if let Some(why) = waits {
+        healed.notes.push(why.to_owned());
+        healed.after = report.score;
+        healed.healthy = report.healthy;
+        return Ok(healed);
+    }
+    if ask.only.is_empty() {
+        healed.notes.extend(foresee::record(engine, &report));
+        let soon = foresee::soon(engine, &report);
+        healed.foreseen = foresee::provide(engine, &mut book, soon, say)?;
+    }
+    let known = chronicle::knowledge(engine);
+    let mut report_now = report.clone();
+    for issue in wanted(&report, ask, &mut healed.notes) {
+        let mut treated = begin(engine, &book, &report, &known, issue, ask);
+        if treated.held.is_none() {
+            engine.check_stop()?;
+            let mut run = Run {
+                engine,
+                book: &mut book,
+                asked: is_asked(ask),
+                say,
+            };
+            run.treat(&mut treated, &report_now)?;
+            report_now = look(engine);
+        }
+        healed.issues.push(treated);
+        if book.open.is_some() {
+            healed.notes.push(STUCK.to_owned());
+            break;
+        }
+    }
+    let acted = healed
+        .issues
+        .iter()
+        .any(|treated| treated.healed && !treated.tries.is_empty());
+    healed.after = report_now.score;
+    healed.healthy = report_now.healthy;
+    let helped = |tried: &Tried| tried.verdict == HealVerdict::Recovered;
+    if acted || healed.finished.as_ref().is_some_and(helped) {
+        mark_good(engine, &mut healed, &report_now, say)?;
+    }
+    Ok(healed)
+}
+
+/// What treating one issue works with.
+struct Run<'r, 'e> {
+    engine: &'r Engine<'e>,
+    book: &'r mut Book,
+    asked: bool,
+    say: &'r dyn Fn(&str),
+}
+
+impl Run<'_, '_> {
+    /// Tries the actions until the issue is gone.
+    fn treat(&mut self, treated: &mut Treated, report: &Report) -> Result<(), EngineError> {
+        let engine = self.engine;
+        let issue = treated.issue.clone();
+        // What healed another issue may have healed this one.
+        if !report.issues.contains(&issue) {
+            treated.healed = true;
+            return Ok(());
+        }
+        (self.say)(&format!("{issue}: {}", treated.detail));
+        let labels = labels(report, &issue);
+        for n in 0..treated.actions.len() {
+            let action = treated.actions[n].action;
+            if let Some(held) = self.spent(&issue) {
+                treated.until = held.until();
+                treated.held = Some(held.words(engine.clock.now()));
+                break;
+            }
+            let prepared = match prepare(engine, &issue, action, self.asked) {
+                Ok(prepared) => prepared,
+                Err(lacks) => {
+                    treated.actions[n].lacks = Some(lacks);
+                    continue;
+                }
+            };
+            treated.actions[n].on = prepared.on();
+            if treated.point.is_none() {
+                match self.point(&issue, action) {
+                    Ok(point) => treated.point = point,
+                    Err(why) => {
+                        treated.actions[n].lacks = Some(why);
+                        continue;
+                    }
+                }
+            }
+            if deed(action).needs_point && treated.point.is_none() {
+                treated.actions[n].lacks = Some("no restore point could be taken".to_owned());
+                continue;
+            }
+            let tried = self.attempt(&issue, action, &prepared, treated.point, &labels, report)?;
+            let (verdict, stuck) = (tried.verdict, tried.trouble.is_some());
+            treated.tries.push(tried);
+            treated.healed = verdict == HealVerdict::Recovered;
+            // What could not be taken back is no ground to build on.
+            if treated.healed || stuck {
+                break;
+            }
+            engine.check_stop()?;
+        }
+        if !treated.healed && treated.held.is_none() {
+            (self.say)(&format!("{issue}: nothing more is to be tried now"));
+        }
+        Ok(())
+    }
+
+    fn spent(&self, issue: &Issue) -> Option<Hold> {
+        if self.asked {
+            return None;
+        }
+        let (now, boot) = (self.engine.clock.now(), switches::boot_id());
+        spent(issue, self.book, &self.engine.policy.heal, &boot, now)
+    }
+
+    /// Takes the restore point before the first action. On a full disk there
+    /// is none, and what only a point could undo is not tried.
+    fn point(&self, issue: &Issue, action: Action) -> Result<Option<PointId>, String> {
+        let points = self.engine.policy.points.values();
+        let own = points
+            .filter(|point| point.trigger == crate::point::policy::When::PreHeal)
+            .find_map(|point| point.reason.clone());
+        let reason = own.unwrap_or_else(|| format!("before healing {issue}"));
+        let mut request = Request::manual(reason);
+        request.trigger = Trigger::PreHeal;
+        match create::create(self.engine, &request) {
+            Ok(created) => {
+                let troubles = created.troubles.iter().chain(&created.warnings);
+                troubles.for_each(|trouble| (self.say)(trouble));
+                Ok(Some(created.point.id))
+            }
+            Err(error) if error.is_no_space() || error.is_kept_out() => {
+                (self.say)(&format!("no restore point was taken: {error}"));
+                match deed(action).needs_point {
+                    true => Err(format!("no restore point could be taken: {error}")),
+                    false => Ok(None),
+                }
+            }
+            Err(error) => {
+                (self.say)(&format!("no restore point was taken: {error}"));
+                Err(format!("no restore point could be taken: {error}"))
+            }
+        }
+    }
+
+    /// Writes down, acts, asks the same check, takes back what did not help,
+    /// and writes down what it came to.
+    fn attempt(
+        &mut self,
+        issue: &Issue,
+        action: Action,
+        prepared: &Prepared,
+        point: Option<PointId>,
+        labels: &BTreeSet<String>,
+        report: &Report,
+    ) -> Result<Tried, EngineError> {
+        let engine = self.engine;
+        let now = engine.clock.now();
+        let open = Open {
+            id: engine.clock.new_id(now),
+            at: now,
+            boot: switches::boot_id(),
+            issue: issue.clone(),
+            action,
+            before: report.score,
+            failing: report.broken().map(Verdict::label).collect(),
+            point,
+            undo: prepared.undo(point),
+        };
+        step("heal.opened", || {
+            self.book.begin(open.clone());
+            Ok(healing::store(engine.layout, self.book)?)
+        })?;
+        let on = prepared
+            .on()
+            .map_or_else(String::new, |on| format!(" ({on})"));
+        (self.say)(&format!("trying {action}{on}"));
+        let acted = step("heal.acted", || act::act(engine, &prepared.work));
+        let checked = match &acted {
+            Err(error) => gone(engine, issue, labels).map_err(|said| format!("{error}; {said}")),
+            Ok(()) => gone(engine, issue, labels),
+        };
+        let seen = look(engine);
+        let checked = checked.and_then(|()| match made_worse(&open, &seen) {
+            Some(worse) => Err(worse),
+            None => Ok(()),
+        });
+        let (verdict, said, trouble, after) = match checked {
+            Ok(()) => (HealVerdict::Recovered, None, None, seen.score),
+            Err(said) if !has_undo(&open) => (HealVerdict::Remains, Some(said), None, seen.score),
+            Err(said) => {
+                let taken_back = step("heal.taken-back", || Ok(take_back(engine, &open.undo)));
+                let trouble = match taken_back {
+                    Ok(done) => done.err(),
+                    Err(error) => Some(error.to_string()),
+                };
+                (HealVerdict::TakenBack, Some(said), trouble, score(engine))
+            }
+        };
+        let tried = close(
+            engine, self.book, &open, verdict, after, said, trouble, self.say,
+        )?;
+        (self.say)(&told(&tried));
+        Ok(tried)
+    }
+}
+
+/// What an action came to, in one line.
+fn told(tried: &Tried) -> String {
+    let said = tried.said.as_deref().unwrap_or_default();
+    match (tried.verdict, &tried.trouble) {
+        (_, Some(trouble)) => {
+            format!(
+                "{}: no help ({said}), and not taken back: {trouble}",
+                tried.action
+            )
+        }
+        (HealVerdict::Recovered, _) => format!("{}: {} is gone", tried.action, tried.issue),
+        (HealVerdict::Remains, _) => format!("{}: no help: {said}", tried.action),
+        (HealVerdict::TakenBack, _) => format!("{}: no help, taken back: {said}", tried.action),
+    }
+}
+
+/// A machine that was healed, and is well in all that is required, runs a
+/// system that works: known-good, and so is the point that holds it.
+fn mark_good(
+    engine: &Engine<'_>,
+    healed: &mut Healed,
+    report: &Report,
+    say: &dyn Fn(&str),
+) -> Result<(), EngineError> {
+    let well = report.healthy && report.broken().next().is_none();
+    let Some(running) = pointers::current(engine.layout).filter(|_| well) else {
+        return Ok(());
+    };
+    let marked = step("heal.marked", || {
+        Ok(known_good::mark(engine.layout, &running)?)
+    });
+    match marked {
+        Ok(()) => {
+            say(&format!("{} is known-good", running.name()));
+            healed.marked_good = Some(running.to_absolute_path());
+        }
+        Err(error) => {
+            healed
+                .notes
+                .push(format!("it could not be marked known-good: {error}"));
+            return Ok(());
+        }
+    }
+    for treated in healed.issues.iter().filter(|treated| treated.healed) {
+        let last = treated.tries.last();
+        let (Some(point), Some(tried)) = (treated.point, last) else {
+            continue;
+        };
+        if deed(tried.action).keeps_system {
+            let reason = format!("{} healed {}", tried.action, treated.issue);
+            let point = Selector::Prefix(point.hex());
+            if let Err(error) = marks::say(engine, &point, Say::Good, Some(reason)) {
+                healed
+                    .notes
+                    .push(format!("its restore point is not marked: {error}"));
+            }
+        }
+    }
+    Ok(())
+}
