@@ -24,6 +24,7 @@ let
       risk
       health
       heal
+      notify
       ;
     points = lib.mapAttrs (
       _: point:

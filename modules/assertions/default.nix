@@ -8,6 +8,7 @@
     ./state.nix
     ./gates.nix
     ./health.nix
+    ./notify.nix
     ./elsewhere.nix
   ];
 }

@@ -19,6 +19,7 @@ in
     ./state.nix
     ./gates.nix
     ./health.nix
+    ./notify.nix
     ./elsewhere.nix
   ];
 

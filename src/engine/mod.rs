@@ -23,6 +23,7 @@ pub mod learn;
 mod links;
 pub mod marks;
 pub mod merge;
+pub mod notify;
 pub mod policy;
 pub mod progress;
 pub mod prune;

@@ -22,6 +22,7 @@ mod fault;
 mod health;
 mod locate;
 pub mod nix;
+mod notify;
 mod parse;
 mod schema;
 mod shape;
@@ -31,6 +32,7 @@ mod tests;
 pub use change::{Change, ChangeError, Kind};
 pub use fault::{BadPolicy, Fault};
 pub use health::{CpuLimits, DiskLimits, Health, HealthCheck, MemoryLimits, TemperatureLimits};
+pub use notify::{Notify, NotifyCommand};
 pub use schema::schema;
 
 /// The policy version this build reads.
@@ -70,6 +72,8 @@ pub struct Policy {
     pub health: Health,
     /// Healing.
     pub heal: Heal,
+    /// Who is told what happened.
+    pub notify: Notify,
     /// Other places that copies of the points go to, by name.
     #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub remotes: BTreeMap<String, Remote>,
@@ -443,6 +447,7 @@ impl Default for Policy {
             risk: Risk::default(),
             health: Health::default(),
             heal: Heal::default(),
+            notify: Notify::default(),
             remotes: BTreeMap::new(),
             caches: Vec::new(),
             pins: BTreeMap::new(),

@@ -20,6 +20,7 @@ pub mod flush;
 pub mod follow;
 pub mod generations;
 pub mod git;
+pub mod herald;
 pub mod history;
 pub mod interrupt;
 pub mod journal;
