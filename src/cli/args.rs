@@ -94,6 +94,12 @@ pub enum Command {
     Undo(Undo),
     /// Bring back only the system of a restore point
     Rollback(Rollback),
+    /// Run a command; keep what it did, or take all of it back
+    Try(Try),
+    /// Keep a switch that awaits it
+    Confirm(Answer),
+    /// Take a switch back now
+    Revert(Answer),
     /// Go on with an interrupted restore
     Resume,
     /// Take an interrupted restore back
@@ -353,6 +359,31 @@ pub struct Rollback {
     /// Where a system comes from that is gone
     #[command(flatten)]
     pub fetch: FetchArgs,
+}
+
+/// `try`
+#[derive(Debug, Args)]
+pub struct Try {
+    /// Go back unless `cairn confirm` comes within TIME, such as 5min [default: the policy's
+    /// gate.confirmTimeout]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub confirm_timeout: Option<Span>,
+    /// Capture this state set of the policy first, and take it back with the rest; may be repeated
+    #[arg(long, value_name = "SET")]
+    pub state: Vec<String>,
+    /// Do not go back for the command's exit code alone
+    #[arg(long)]
+    pub may_fail: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// `confirm`, `revert`
+#[derive(Debug, Args)]
+pub struct Answer {
+    /// The switch, by the start of its id or of its restore point's [default: the newest]
+    pub id: Option<String>,
 }
 
 /// `mark-good`, `mark-bad`, `pin`, `unpin`
@@ -627,6 +658,14 @@ pub struct Demo {
     /// Keep the temporary root and say where it is
     #[arg(long)]
     pub keep: bool,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|e| format!("{e}"))?;
+    match span.duration().is_zero() {
+        true => Err("no time at all; write a span such as 30s".to_owned()),
+        false => Ok(span),
+    }
 }
 
 fn profile_name(text: &str) -> Result<String, String> {

@@ -269,6 +269,17 @@ pub enum EngineError {
     /// would find it; the policy forbids that.
     #[error("{0}")]
     OtherVersion(String),
+    /// A switch takes no answer.
+    #[error("{0}")]
+    Unanswerable(String),
+    /// A switch is taken back already.
+    #[error("it is too late for {}: {why}", system.name())]
+    TooLate {
+        /// The system.
+        system: StorePath,
+        /// Why it is taken back.
+        why: String,
+    },
     /// A worker thread died.
     #[error("a worker thread ended unexpectedly")]
     Thread,
@@ -357,6 +368,7 @@ impl EngineError {
             e if e.is_stopped() => "the same command again".into(),
             Self::OtherVersion(_) => "cairn restore ID --state SET (both together)".into(),
             Self::NoWay(_) => "cairn diff".into(),
+            Self::Unanswerable(_) | Self::TooLate { .. } => "cairn history".into(),
             Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
             Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),

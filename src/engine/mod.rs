@@ -4,10 +4,12 @@
 //! in one [`Engine`] and gives back values that the command line presents.
 
 pub mod apply;
+mod back;
 pub mod boot;
 pub mod cat;
 pub mod chronicle;
 pub mod config;
+pub mod confirm;
 pub mod create;
 pub mod diff;
 pub mod error;
@@ -39,6 +41,7 @@ pub mod status;
 mod step;
 mod store_check;
 pub mod takeout;
+pub mod trial;
 pub mod undo;
 pub mod verify;
 mod versions;

@@ -10,8 +10,11 @@ use super::health::{self, Ask};
 use super::{Engine, EngineError, diff, history};
 use crate::health::Report;
 use crate::nix::store_path::StorePath;
+use crate::plan::confirm;
 use crate::point::document::System;
+use crate::point::switch::{Action, Done};
 use crate::point::{Issue, Point, PointId, Switch};
+use crate::system::clock::since_boot;
 use crate::system::probe::Depth;
 use crate::system::{generations, journal, loader, pointers, switches};
 use crate::vault::Vault;
@@ -40,6 +43,8 @@ pub struct Status {
     pub latest_good: Option<Brief>,
     /// The machine's health: what is quickly asked.
     pub health: Wellness,
+    /// The switch that somebody has to confirm.
+    pub awaited: Option<Awaited>,
     /// The newest switch.
     pub last_switch: Option<Switch>,
     /// Configuration files changed since the newest point that holds any.
@@ -75,6 +80,20 @@ impl From<Report> for Wellness {
             issues: report.issues,
         }
     }
+}
+
+/// A switch that is taken back unless somebody confirms it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaited {
+    /// Its record.
+    pub switch: PointId,
+    /// Its system.
+    pub to: StorePath,
+    /// Until when (UTC); absent as long as it has not ended.
+    pub until: Option<DateTime<Utc>>,
+    /// How many seconds are left.
+    pub seconds_left: Option<u64>,
 }
 
 /// A point in one line.
@@ -159,7 +178,22 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
             gap.to.name()
         ));
     }
+    let boot = switches::boot_id();
+    let awaited = confirm::open(&records, &boot).map(|open| Awaited {
+        switch: open.id,
+        to: open.to.clone(),
+        until: open.confirm.as_ref().and_then(|confirm| confirm.until),
+        seconds_left: (open.confirm.as_ref())
+            .and_then(|confirm| confirm::left(confirm, engine.clock.now(), &since_boot()))
+            .map(|left| left.as_secs()),
+    });
+    notes.extend(needs_reboot(
+        &records,
+        &boot,
+        observation.system.current.as_ref(),
+    ));
     Ok(Status {
+        awaited,
         health: Wellness::default(),
         state: sets.collect(),
         host: observation.host,
@@ -183,6 +217,20 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
 fn config_changes(engine: &Engine<'_>, point: &Point) -> Result<usize, EngineError> {
     let (from, to) = (diff::End::Point(Box::new(point.clone())), diff::End::Now);
     Ok(diff::config_alone(engine, &from, &to)?.len())
+}
+
+/// What the newest lasting switch of this boot waits for a reboot with.
+fn needs_reboot(records: &[Switch], boot: &str, runs: Option<&StorePath>) -> Option<String> {
+    let newest = records.iter().rev().find(|s| s.action != Action::Test)?;
+    let result = newest.result.as_ref().filter(|_| newest.boot == boot)?;
+    let (name, runs) = (newest.to.name(), runs == Some(&newest.to));
+    match result.done {
+        Done::WentBackAtBoot if runs => Some(format!(
+            "reboot: {name} is bad, and is gone back from at the next boot"
+        )),
+        _ if newest.runs_later() && !runs => Some(format!("reboot: {name} runs only then")),
+        _ => None,
+    }
 }
 
 /// Where the pointers disagree.

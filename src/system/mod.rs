@@ -18,6 +18,7 @@ pub mod enter;
 pub mod error;
 pub mod flush;
 pub mod follow;
+pub mod foreground;
 pub mod generations;
 pub mod git;
 pub mod herald;

@@ -9,6 +9,7 @@ mod listing;
 mod machine;
 mod skip;
 mod store;
+mod switching;
 
 pub use btrfs::Btrfs;
 pub use host::Host;
@@ -16,3 +17,4 @@ pub use listing::{Exact, contents, exact, same};
 pub use machine::{Machine, Run, bytes, short, succeed};
 pub use skip::{need, need_root};
 pub use store::System;
+pub use switching::Switching;
