@@ -57,11 +57,12 @@ rec {
     ++ lib.optional (supports "zfs") config.boot.zfs.package;
 
   # The programs that cairn calls, beside systemd's, which each unit has: Nix,
-  # to set profiles and delete generations; git, to tell a commit; those that
-  # make snapshots.
+  # to set profiles and delete generations; git, to tell a commit; wall, to tell
+  # who is logged in; those that make snapshots.
   programs = [
     config.nix.package
     pkgs.gitMinimal
+    pkgs.util-linux
   ]
   ++ snapshotTools;
 

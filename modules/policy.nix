@@ -25,6 +25,7 @@ let
       risk
       health
       heal
+      notify
       ;
     points = lib.mapAttrs (
       _: point:

@@ -141,6 +141,20 @@
           settle = "10s";
           foresee = "2d";
         };
+        notify = {
+          wall = false;
+          commands.mail = {
+            command = [
+              "/run/current-system/sw/bin/tell-the-admin"
+              "about it"
+            ];
+            events = [
+              "went-back"
+              "confirm-awaited"
+            ];
+            timeout = "20s";
+          };
+        };
         remotes.office = {
           url = "rest:https://backup.example.org/machine";
           passwordFile = "/run/secrets/backup";
@@ -232,6 +246,18 @@
       services.userborn.enable = true;
       services.cairn.enable = true;
       services.cairn.bootGate.enable = true;
+    };
+
+    # What upgrades by itself is watched like any switch.
+    auto-upgrade = {
+      system.autoUpgrade.enable = true;
+      services.cairn.enable = true;
+      services.cairn.gate.confirmTimeout = "10min";
+    };
+
+    inhibited = {
+      system.switch.inhibitors.dbus = "broker";
+      services.cairn.enable = true;
     };
 
     container = {
@@ -509,6 +535,25 @@
         confirmTimeout = "5min";
       };
       says = "or gate.confirmTimeout = null";
+    };
+    notify-badly-named = {
+      set.notify.commands."a b".command = [ "/bin/true" ];
+      says = "services.cairn.notify.commands has the name";
+    };
+    notify-without-command = {
+      set.notify.commands.mail.command = [ ];
+      says = "services.cairn.notify.commands has no command";
+    };
+    notify-by-name = {
+      set.settings.notify.commands.mail.command = [ "mail" ];
+      says = "without a program's whole path";
+    };
+    notify-without-time = {
+      set.notify.commands.mail = {
+        command = [ "/bin/true" ];
+        timeout = "0s";
+      };
+      says = "leaves no time at all in \"notify.commands.mail.timeout\"";
     };
     check-badly-named = {
       set.health.checks."my check".command = [ "/bin/true" ];

@@ -257,6 +257,26 @@ lib.mapAttrs' (
     ]
   );
 
+  # The unit of `system.autoUpgrade` runs nixos-rebuild, which runs the hook. No
+  # switch that it makes restarts it, and the watcher is no part of it.
+  module-auto-upgrade = check "module-auto-upgrade" (
+    let
+      config = configOf "auto-upgrade";
+      upgrade = config.systemd.services.nixos-upgrade;
+      plain = (evaluate self.nixosModules.default { system.autoUpgrade.enable = true; }).config;
+      script = service: builtins.unsafeDiscardStringContext service.script;
+    in
+    firstOf [
+      (require "it does not run nixos-rebuild" (lib.hasInfix "nixos-rebuild switch" (script upgrade)))
+      (require "the module changes its unit" (
+        script upgrade == script plain.systemd.services.nixos-upgrade
+        && upgrade.environment ? NIXOS_NO_CHECK == false
+      ))
+      (require "a switch cuts it off" (!upgrade.restartIfChanged))
+      (require "there is no hook" (config.system.preSwitchChecks ? cairn))
+    ]
+  );
+
   module-boot-gate = check "module-boot-gate" (
     let
       counting = configOf "boot-counting";

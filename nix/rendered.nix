@@ -94,9 +94,21 @@ let
   # with its hash of zeros, stays.
   withoutStore =
     text:
+    let
+      short =
+        part:
+        let
+          hash = lib.head part;
+          name = lib.last part;
+        in
+        if hash == lib.fixedWidthString 32 "0" "" then
+          "/nix/store/${hash}-${name}"
+        else
+          "@${(lib.parseDrvName name).name}@";
+    in
     lib.concatStrings (
-      map (part: if lib.isString part then part else "@${(lib.parseDrvName (lib.head part)).name}@") (
-        builtins.split "/nix/store/[0-9a-z]{8}[1-9a-z][0-9a-z]{23}-([0-9a-zA-Z+._?=-]+)" (
+      map (part: if lib.isString part then part else short part) (
+        builtins.split "/nix/store/([0-9a-z]{32})-([0-9a-zA-Z+._?=-]+)" (
           builtins.unsafeDiscardStringContext text
         )
       )

@@ -8,46 +8,7 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::{Run, Scripted, System};
-
-/// A machine whose `systemd-run` and `nixos-enter` note their calls.
-struct Switching(Scripted);
-
-impl Switching {
-    fn new(policy: &str) -> Option<Self> {
-        let machine = Self(Scripted::new(policy)?);
-        for (name, log) in [("systemd-run", "run"), ("nixos-enter", "enter")] {
-            let script = format!("printf '%s\\n' \"$*\" >> \"$UNITS.{log}\"");
-            machine.0.tool(name, &script);
-        }
-        Some(machine)
-    }
-
-    fn units(&self, json: &str) {
-        self.0.units(json);
-    }
-
-    fn run(&self, args: &[&str]) -> Run {
-        self.0.run(args)
-    }
-
-    /// The hook of a switch to `system`, whose profile has moved already.
-    fn hook(&self, system: System, action: &str) -> Run {
-        self.run(&["hook", "pre-switch", self.0.path(system), action])
-    }
-
-    /// The records, newest first.
-    fn history(&self) -> Vec<Value> {
-        let told = self.run(&["--json", "history"]).ends(0).json();
-        told["history"]["items"].as_array().unwrap().clone()
-    }
-
-    fn watch(&self, code: i32) -> Value {
-        let id = self.history()[0]["id"].as_str().unwrap().to_owned();
-        self.run(&["hook", "watch", &id]).ends(code);
-        self.history()[0].clone()
-    }
-}
+use support::{Switching, System};
 
 const POLICY: &str = r#"{"gate": {"window": "50ms"}}"#;
 

@@ -9,6 +9,7 @@
     ./gates.nix
     ./health.nix
     ./heal.nix
+    ./notify.nix
     ./elsewhere.nix
   ];
 }

@@ -25,6 +25,9 @@ let
     name: check: lib.nameValuePair "health.checks.${name}.timeout" (check.timeout or null)
   ) checks
   // lib.mapAttrs' (
+    name: command: lib.nameValuePair "notify.commands.${name}.timeout" (command.timeout or null)
+  ) (cfg.settings.notify.commands or { })
+  // lib.mapAttrs' (
     name: set: lib.nameValuePair "state.${name}.timeout" (set.timeout or null)
   ) cfg.settings.state;
   badSpans = namesWhere (_: span: span != null && !spans.isSpan span) allSpans;

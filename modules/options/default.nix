@@ -20,6 +20,7 @@ in
     ./gates.nix
     ./health.nix
     ./heal.nix
+    ./notify.nix
     ./elsewhere.nix
   ];
 

@@ -53,9 +53,9 @@ in
         default = null;
         example = "5min";
         description = ''
-          Go back unless somebody confirms the switch within this time: for
-          machines that you could lock yourself out of. This version of cairn
-          does not ask for it yet: the setting is only written to the policy.
+          Go back unless somebody confirms the switch (`cairn confirm`) within
+          this time after its end: for machines that you could lock yourself out
+          of. What is switched to with `boot` is to be confirmed after the boot.
           `null` needs no such word.
         '';
       };

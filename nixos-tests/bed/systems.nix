@@ -48,6 +48,49 @@ let
       parts = cairn.over "boot-gate" (window // { bootGate.attempts = 2; });
     };
     inherit counted;
+    # Somebody has to confirm a switch: soon, and with time for a reboot.
+    confirm = {
+      inherit
+        (variants {
+          parts = cairn.over "" { gate = window.gate // { confirmTimeout = "8s"; }; };
+        })
+        good
+        other-good
+        third-good
+        bad-unit
+        net-broken
+        ;
+    };
+    confirm-later = {
+      inherit
+        (variants {
+          parts = cairn.over "" { gate = window.gate // { confirmTimeout = "25s"; }; };
+        })
+        good
+        other-good
+        third-good
+        ;
+    };
+    # Everything is told to a command.
+    told = {
+      inherit
+        (variants {
+          parts = cairn.over "" (
+            window
+            // {
+              notify.commands.note.command = [
+                "/bin/sh"
+                "-c"
+                "cat >>/run/told; echo $CAIRN_EVENT >>/run/events"
+              ];
+            }
+          );
+        })
+        good
+        other-good
+        bad-unit
+        ;
+    };
     # What broke is left as it is.
     no-rollback = variants {
       parts = cairn.over "" {

@@ -1,5 +1,6 @@
 //! The arguments.
 
+mod answer;
 mod insight;
 mod keep;
 mod points;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+pub(super) use answer::{Answer, Try};
 pub(super) use insight::{Demo, Heal, Health, History, Hook, Kinds, Learn, Risk, Verify};
 pub(super) use keep::{Config, Generations, KeepArgs, Kind, Prune};
 pub(super) use points::{Create, Diff, List, Mark, Show};
@@ -100,6 +102,12 @@ pub enum Command {
     Undo(Undo),
     /// Bring back only the system of a restore point
     Rollback(Rollback),
+    /// Run a command; keep what it did, or take all of it back
+    Try(Try),
+    /// Keep a switch that awaits it
+    Confirm(Answer),
+    /// Take a switch back now
+    Revert(Answer),
     /// Go on with an interrupted restore
     Resume,
     /// Take an interrupted restore back

@@ -29,8 +29,26 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-impl From<Exit> for ExitCode {
+/// How the program ended: in a way of its own, or as the command that it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its own.
+    Own(Exit),
+    /// The exit code of a command that `try` ran and kept.
+    Passed(u8),
+}
+
+impl From<Exit> for End {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::Own(exit)
+    }
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Own(exit) => Self::from(exit as u8),
+            End::Passed(code) => Self::from(code),
+        }
     }
 }

@@ -68,6 +68,7 @@ impl Failure {
             Self::Engine(EngineError::Vault(e)) if e.is_key() => Exit::VaultKey,
             Self::Engine(e) if e.is_stopped() => Exit::Interrupted,
             Self::Engine(EngineError::WrongPassword(_)) => Exit::VaultKey,
+            Self::Engine(EngineError::TooLate { .. }) => Exit::RolledBack,
             Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
                 Exit::NeedsResume
             }

@@ -17,7 +17,7 @@ use crate::point::selector::SelectError;
 use failure::Failure;
 
 pub use args::Cli;
-pub use exit::Exit;
+pub use exit::{End, Exit};
 
 /// What names no restore point is told as such, not as wrong usage.
 fn not_a_point(error: &clap::Error) -> Option<SelectError> {
@@ -25,22 +25,23 @@ fn not_a_point(error: &clap::Error) -> Option<SelectError> {
 }
 
 /// Runs the program.
-pub fn main() -> Exit {
+pub fn main() -> End {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             if let Some(error) = not_a_point(&error) {
-                return Failure::from(error).report(std::env::args_os().any(|a| a == "--json"));
+                let json = std::env::args_os().any(|a| a == "--json");
+                return Failure::from(error).report(json).into();
             }
             // Help and version are no errors; clap knows where each belongs.
             let usage = error.use_stderr();
             let _ = error.print();
-            return if usage { Exit::Usage } else { Exit::Ok };
+            return if usage { Exit::Usage } else { Exit::Ok }.into();
         }
     };
     let json = cli.global.json;
     match commands::run(cli) {
-        Ok(exit) => exit,
-        Err(failure) => failure.report(json),
+        Ok(end) => end,
+        Err(failure) => failure.report(json).into(),
     }
 }

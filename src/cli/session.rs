@@ -11,6 +11,7 @@ use super::out::Out;
 use super::progress::Screen;
 use crate::engine::Engine;
 use crate::engine::fetch::Sources;
+use crate::engine::hook::Watcher;
 use crate::point::Policy;
 use crate::render::Style;
 use crate::system::clock::{Clock, SystemClock};
@@ -138,6 +139,19 @@ impl Session {
             options.extend(["--root".into(), self.layout.root().into()]);
         }
         options
+    }
+
+    /// How this program is called to watch a switch, in a unit of its own.
+    ///
+    /// # Errors
+    /// When its path is not known.
+    pub(super) fn watcher(&self) -> Result<Watcher, Failure> {
+        let mut args = self.same_place();
+        args.extend(["hook".into(), "watch".into()]);
+        Ok(Watcher {
+            program: self.own_program()?,
+            args,
+        })
     }
 
     /// Whether the machine's own policy holds, not one that was named.

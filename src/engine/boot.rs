@@ -4,23 +4,26 @@
 use std::collections::BTreeMap;
 
 use super::create::{self, Created, Request};
-use super::gate;
+use super::hook::Watcher;
 use super::restore::{self, Goal};
 use super::undo::{self, Way};
 use super::watch::{self, Before, Wellness};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, gate, notify};
 use crate::nix::store_path::StorePath;
+use crate::plan::{confirm, notice};
 use crate::point::document::{System, Trigger};
 use crate::point::policy::When;
-use crate::point::switch::{Action, Done, Outcome, Reached, Switch, VERSION, Verdict};
+use crate::point::switch::{Action, Answer, Done, Outcome, Reached, Switch, VERSION, Verdict};
 use crate::system::journal::{Activation, Scope};
-use crate::system::{attempts, journal, known_good, loader, pointers, switches};
+use crate::system::{attempts, journal, known_good, loader, pointers, switch, switches};
 
 /// What looking after a boot came to.
 #[derive(Debug, Default)]
 pub struct Booted {
     /// Switches that the last boot left open.
     pub ended: Vec<Switch>,
+    /// The switch that runs now and that somebody still has to confirm.
+    pub awaited: Option<Switch>,
     /// The fall back of the boot loader, if it did.
     pub fell_back: Option<Switch>,
     /// The point taken at boot, if the policy has one taken.
@@ -37,7 +40,11 @@ pub struct Booted {
 ///
 /// # Errors
 /// When records or points cannot be read or written.
-pub fn boot(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Booted, EngineError> {
+pub fn boot(
+    engine: &Engine<'_>,
+    watcher: &Watcher,
+    say: &dyn Fn(&str),
+) -> Result<Booted, EngineError> {
     let mut booted = Booted::default();
     // What went wrong in keeping books must not keep a system that is well from
     // being judged so: the boot loader would give it up.
@@ -57,6 +64,10 @@ pub fn boot(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Booted, EngineErr
         if let Err(error) = undo::end(engine, Way::Resume) {
             say(&error.to_string());
         }
+    }
+    match go_on(engine, watcher, say) {
+        Ok(awaited) => booted.awaited = awaited,
+        Err(error) => say(&error.to_string()),
     }
     booted.fell_back = fall_back(engine, say)?;
     if let Some(running) = pointers::current(engine.layout)
@@ -85,26 +96,108 @@ pub fn boot(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Booted, EngineErr
     Ok(booted)
 }
 
-/// Ends the records of an earlier boot that nobody ended.
-fn end_open(engine: &Engine<'_>) -> Result<Vec<Switch>, EngineError> {
+/// Goes on with what the last boot was through with but for the answer or the
+/// way back: what was to go back goes now; what nobody confirmed is asked for,
+/// by a watcher that outlives this look at the boot. Gives that one.
+fn go_on(
+    engine: &Engine<'_>,
+    watcher: &Watcher,
+    say: &dyn Fn(&str),
+) -> Result<Option<Switch>, EngineError> {
     let boot = switches::boot_id();
     let (records, _) = switches::read(engine.layout)?;
+    for switch in records.iter().filter(|s| s.boot != boot && goes_back(s)) {
+        say(&format!("{} is still to be taken back", switch.to.name()));
+        let fresh = || Outcome {
+            verdict: Verdict::Bad,
+            reached: Reached::Switched,
+            ..cut_off(engine)
+        };
+        let mut outcome = switch.judged.clone().unwrap_or_else(fresh);
+        if let Some(answered) = &switch.answer {
+            outcome.verdict = Verdict::Bad;
+            let timeout = switch.confirm.as_ref().map(|confirm| confirm.timeout);
+            outcome
+                .reasons
+                .push(confirm::reason(answered.answer, timeout));
+        }
+        gate::finish(engine, switch.id, outcome, say)?;
+    }
+    let Some(running) = pointers::current(engine.layout) else {
+        return Ok(None);
+    };
+    let (records, _) = switches::read(engine.layout)?;
+    let Some(owed) = confirm::owed_after_boot(&records, &boot, &running) else {
+        return Ok(None);
+    };
+    let record = super::confirm::ask(engine, owed)?;
+    if record.is_pending() && record.judged.is_none() {
+        // The boot is judged, the switch no more.
+        switches::change(engine.layout, record.id, |record| {
+            record.judged = Some(Outcome {
+                reached: Reached::Switched,
+                verdict: Verdict::Good,
+                ..cut_off(engine)
+            });
+        })?;
+    }
+    if let Some(notice) = notice::asks(&record, engine.clock.now()) {
+        say(&notice.message);
+        for trouble in notify::tell(engine, &notice) {
+            say(&trouble);
+        }
+    }
+    if let Err(error) = watcher.start(engine, record.id) {
+        say(&format!(
+            "nobody else can wait for that, so the boot does: {error}"
+        ));
+        gate::follow(engine, record.id, say)?;
+    }
+    Ok(Some(record))
+}
+
+/// Whether a switch was to be taken back when its machine went down.
+fn goes_back(switch: &Switch) -> bool {
+    let answer = switch.answer.as_ref().map(|answered| answered.answer);
+    let asked = matches!(answer, Some(Answer::Reverted | Answer::TimedOut));
+    let bad = (switch.judged.as_ref()).is_some_and(|judged| judged.verdict == Verdict::Bad);
+    // A command that was cut off is as if it had never been run.
+    let tried = switch.tried.is_some() && !switch.is_unanswered();
+    (switch.is_pending() && (bad || asked || tried)) || (switch.runs_later() && asked)
+}
+
+/// What is known of a switch whose machine went down.
+fn cut_off(engine: &Engine<'_>) -> Outcome {
+    Outcome {
+        at: engine.clock.now(),
+        reached: Reached::CutOff,
+        exit: None,
+        verdict: Verdict::None,
+        reasons: vec!["the machine went down before it was judged".to_owned()],
+        done: Done::Nothing,
+        trouble: None,
+        undo: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// Ends the records of an earlier boot that nobody ended; what is to go back
+/// still, or to be confirmed, is not ended yet.
+fn end_open(engine: &Engine<'_>) -> Result<Vec<Switch>, EngineError> {
+    let boot = switches::boot_id();
+    let running = pointers::current(engine.layout);
+    let (records, _) = switches::read(engine.layout)?;
+    let owed = running
+        .and_then(|running| confirm::owed_after_boot(&records, &boot, &running))
+        .map(|owed| owed.id);
     let mut ended = Vec::new();
-    for mut switch in records {
-        if !switch.is_pending() || switch.boot == boot {
+    for mut switch in records.clone() {
+        let open = switch.is_pending() && switch.boot != boot;
+        if !open || goes_back(&switch) || owed == Some(switch.id) {
             continue;
         }
-        switch.result = Some(Outcome {
-            at: engine.clock.now(),
-            reached: Reached::CutOff,
-            exit: None,
-            verdict: Verdict::None,
-            reasons: vec!["the machine went down before it was judged".to_owned()],
-            done: Done::Nothing,
-            trouble: None,
-            undo: None,
-            warnings: Vec::new(),
-        });
+        switch.judged = None;
+        switch.result = Some(cut_off(engine));
         switches::store(engine.layout, &switch)?;
         ended.push(switch);
     }
@@ -152,7 +245,22 @@ fn fall_back(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<Option<Switch>, 
         };
         settle(engine, booted.clone(), &scope, &mut outcome, Done::Repaired);
     }
+    told(engine, &outcome, &profile, Some(&booted), say);
     record(engine, profile, Some(booted), outcome).map(Some)
+}
+
+/// Tells others what a boot came to.
+fn told(
+    engine: &Engine<'_>,
+    outcome: &Outcome,
+    system: &StorePath,
+    instead: Option<&StorePath>,
+    say: &dyn Fn(&str),
+) {
+    let notice = notice::of_boot(outcome, system, instead);
+    for trouble in notify::tell(engine, &notice) {
+        say(&trouble);
+    }
 }
 
 /// Goes to a system, and notes how that went.
@@ -200,6 +308,10 @@ fn record(
         boot: switches::boot_id(),
         unit: None,
         risk: None,
+        confirm: None,
+        answer: None,
+        judged: None,
+        tried: None,
         result: Some(outcome),
     };
     switches::store(engine.layout, &record)?;
@@ -213,7 +325,12 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
     let Some(running) = pointers::current(engine.layout) else {
         return Ok(());
     };
-    let bad = match watch::well(engine, &Before::default(), &|| Ok(false))? {
+    // Taken back meanwhile, this boot is no longer one of it.
+    let gone = || match &booted.awaited {
+        Some(awaited) => super::confirm::taken_back(engine, awaited.id).map(|a| a.is_some()),
+        None => Ok(false),
+    };
+    let bad = match watch::well(engine, &Before::default(), &gone)? {
         Wellness::Overtaken => return Ok(()),
         Wellness::Judged { bad, notes } => {
             booted.reasons = bad.iter().chain(&notes).cloned().collect();
@@ -226,7 +343,10 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
     if bad.is_empty() {
         booted.verdict = Some(Verdict::Good);
         attempts::clear(engine.layout)?;
-        known_good::mark(engine.layout, &running)?;
+        // What somebody has to confirm is known-good only then.
+        if booted.awaited.is_none() {
+            known_good::mark(engine.layout, &running)?;
+        }
         return Ok(());
     }
     booted.verdict = Some(Verdict::Bad);
@@ -272,11 +392,23 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
         (Some(good), None) => {
             say(&format!("going to the known-good {}", good.name()));
             attempts::give_up(engine.layout)?;
+            let reboot = switch::needs_reboot(engine.layout, &running, &good);
+            let (activation, done) = match &reboot {
+                Some(_) => (Activation::Boot, Done::WentBackAtBoot),
+                None => (Activation::Switch, Done::WentBack),
+            };
+            if let Some(why) = reboot {
+                say(&format!("{why}: going there takes a reboot"));
+                outcome
+                    .reasons
+                    .push(format!("{why}: going there takes a reboot"));
+            }
             let scope = Scope {
                 generation: true,
+                activation,
                 ..Scope::default()
             };
-            settle(engine, good, &scope, &mut outcome, Done::WentBack);
+            settle(engine, good, &scope, &mut outcome, done);
         }
     }
     if let Some(trouble) = &outcome.trouble {
@@ -285,6 +417,7 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
     booted.done = Some(outcome.done);
     // Once is enough: each boot from here on comes to the same.
     if failed == allowed {
+        told(engine, &outcome, &running, None, say);
         record(engine, running, None, outcome)?;
     }
     Ok(())

@@ -320,6 +320,17 @@ pub enum EngineError {
     /// There is no systemd of this root.
     #[error("only a machine that runs can be healed, and this root is not one")]
     NotRunning,
+    /// A switch takes no answer.
+    #[error("{0}")]
+    Unanswerable(String),
+    /// A switch is taken back already.
+    #[error("it is too late for {}: {why}", system.name())]
+    TooLate {
+        /// The system.
+        system: StorePath,
+        /// Why it is taken back.
+        why: String,
+    },
     /// A worker thread died.
     #[error("a worker thread ended unexpectedly")]
     Thread,
@@ -498,6 +509,7 @@ impl EngineError {
             ),
             Self::NoWay(_) => "cairn diff".into(),
             Self::NotRunning => "cairn health (it looks at any root)".into(),
+            Self::Unanswerable(_) | Self::TooLate { .. } => "cairn history".into(),
             Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
             Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),

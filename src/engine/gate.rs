@@ -3,23 +3,23 @@
 //!
 //! The watcher runs in a unit of its own, so that neither the end of the
 //! session nor the switch itself takes it down. It waits for the switch to let
-//! go of its lock, and never holds that lock itself.
+//! go of its lock, and never holds that lock itself. Killed, it is started
+//! again and goes on from what the record says.
 
 use std::io::ErrorKind;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use super::restore::{self, Goal, Plan};
 use super::watch::{Before, Wellness, well};
-use super::{Engine, EngineError};
-use crate::plan::gate::{self, Case, Decision, Seen};
-use crate::point::switch::{Action, Done, Outcome, Reached, Switch, Verdict};
-use crate::point::{PointId, Selector};
-use crate::system::journal::{Activation, Scope};
+use super::{Engine, EngineError, back, confirm, notify};
+use crate::plan::gate::{self, Seen};
+use crate::plan::notice;
+use crate::point::PointId;
+use crate::point::notice::Notice;
+use crate::point::switch::{Action, Answer, Answered, Done, Outcome, Reached, Switch, Verdict};
 use crate::system::{attempts, bus, known_good, pointers, switch, switches, units};
 
-/// The verb a rollback by the gate has in the journal.
-pub const VERB: &str = "rollback by the gate";
+pub use super::back::VERB;
 
 /// How long to wait for systemd's word on how the switch ended.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
@@ -32,15 +32,74 @@ const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When there is no such record, or its outcome cannot be stored.
 pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Switch, EngineError> {
-    switch::wait_until_free(engine.layout, None)?;
-    let mut record = record_of(engine, id)?;
-    if !record.is_pending() {
-        return Ok(record);
+    if record_of(engine, id)?.tried.is_some() {
+        // Whoever tries judges; this is for when that was killed.
+        drop(switches::trying(engine.layout, Duration::MAX)?);
     }
-    let seen = look(engine, &record)?;
-    let reached = gate::reached(&record, &seen);
+    follow(engine, id, say)
+}
+
+/// As [`watch`], by whoever is in charge of it.
+pub(super) fn follow(
+    engine: &Engine<'_>,
+    id: PointId,
+    say: &dyn Fn(&str),
+) -> Result<Switch, EngineError> {
+    switch::wait_until_free(engine.layout, None)?;
+    let record = record_of(engine, id)?;
+    if !record.is_pending() {
+        let after_boot = record.runs_later() && record.boot != switches::boot_id();
+        return match after_boot && (record.is_unanswered() || record.answer.is_some()) {
+            true => confirm::settle(engine, id, say),
+            false => Ok(record),
+        };
+    }
+    match record.judged {
+        // The gate was through with it: what is left is the answer, or the way
+        // back.
+        Some(ref judged) if judged.verdict == Verdict::Good => confirm::settle(engine, id, say),
+        Some(judged) => finish(engine, id, judged, say),
+        None => judge_and_end(engine, &record, say),
+    }
+}
+
+/// Judges a switch and ends it. Beside that somebody is asked to confirm it, if
+/// that is needed: who is slow to hear of it holds nothing up.
+fn judge_and_end(
+    engine: &Engine<'_>,
+    record: &Switch,
+    say: &dyn Fn(&str),
+) -> Result<Switch, EngineError> {
+    thread::scope(|scope| {
+        let mut asking = Vec::new();
+        let ended = judge_to_end(engine, record, say, &mut |notice| {
+            asking.push(scope.spawn(move || notify::tell(engine, &notice)));
+        });
+        let troubles = asking.into_iter().filter_map(|asked| asked.join().ok());
+        troubles.flatten().for_each(|trouble| say(&trouble));
+        ended
+    })
+}
+
+fn judge_to_end(
+    engine: &Engine<'_>,
+    record: &Switch,
+    say: &dyn Fn(&str),
+    tell: &mut dyn FnMut(Notice),
+) -> Result<Switch, EngineError> {
+    let id = record.id;
+    let seen = look(engine, record)?;
+    let reached = match record.tried {
+        Some(_) => Reached::Switched,
+        None => gate::reached(record, &seen),
+    };
+    let runs = record.action.runs() && (engine.policy.gate.enable || record.tried.is_some());
     let judged = match reached {
-        Reached::Switched if record.action.runs() && engine.policy.gate.enable => {
+        Reached::Switched if runs => {
+            let record = confirm::ask(engine, record)?;
+            if record.is_unanswered() {
+                notice::asks(&record, engine.clock.now()).map(&mut *tell);
+            }
             say(&format!(
                 "{} runs; watching it for {}",
                 record.to.name(),
@@ -49,7 +108,7 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
             judge(engine, &record, seen.exit)?
         }
         Reached::Switched => Judged::none(),
-        Reached::Refused => Judged::bad(refusal(&record, &seen)),
+        Reached::Refused => Judged::bad(refusal(engine, record, &seen)),
         Reached::Interrupted => Judged::bad("the switch was stopped half way".to_owned()),
         Reached::NeedsReboot => Judged {
             reasons: vec![format!("{}: it runs after a reboot", held_up(&seen))],
@@ -61,10 +120,12 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
     for reason in &judged.reasons {
         say(reason);
     }
-    let mut outcome = Outcome {
+    let outcome = Outcome {
         at: engine.clock.now(),
         reached,
-        exit: seen.exit,
+        exit: seen
+            .exit
+            .or(record.tried.as_ref().and_then(|tried| tried.exit)),
         verdict: judged.verdict,
         reasons: judged.reasons,
         done: Done::Nothing,
@@ -72,18 +133,51 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
         undo: None,
         warnings: Vec::new(),
     };
-    if engine.policy.gate.enable {
-        act(engine, &record, &mut outcome, say)?;
+    if matches!(reached, Reached::Superseded | Reached::CutOff) {
+        return finish(engine, id, outcome, say);
+    }
+    // Should this be killed now, the verdict stands.
+    let (record, ()) = switches::change(engine.layout, id, |record| {
+        record.judged = Some(outcome.clone());
+    })?;
+    if outcome.verdict == Verdict::Good && record.confirm.is_some() {
+        return confirm::settle(engine, id, say);
+    }
+    finish(engine, id, outcome, say)
+}
+
+/// Ends the record of a switch: goes back if that is what it comes to, notes
+/// what is good, and tells. Of two that would, the second finds it done.
+///
+/// # Errors
+/// When the record cannot be read or written.
+pub(super) fn finish(
+    engine: &Engine<'_>,
+    id: PointId,
+    mut outcome: Outcome,
+    say: &dyn Fn(&str),
+) -> Result<Switch, EngineError> {
+    let alone = switches::ending(engine.layout)?;
+    let record = switches::by_id(engine.layout, id)?;
+    if !record.is_pending() && !record.runs_later() {
+        return Ok(record);
+    }
+    if engine.policy.gate.enable || record.tried.is_some() || record.answer.is_some() {
+        back::act(engine, &record, &mut outcome, say)?;
     }
     if outcome.verdict == Verdict::Good
+        && record.tried.is_none()
         && let Err(error) = known_good::mark(engine.layout, &record.to)
             .and_then(|()| attempts::clear(engine.layout))
     {
         outcome.trouble = Some(format!("it could not be marked known-good: {error}"));
     }
     outcome.at = engine.clock.now();
-    record.result = Some(outcome);
-    switches::store(engine.layout, &record)?;
+    let (record, ()) = switches::change(engine.layout, id, |record| {
+        record.judged = None;
+        record.result = Some(outcome);
+    })?;
+    drop(alone);
     // Neither changes what came of this switch.
     let known = pointers::current(engine.layout)
         .map_or(Ok(()), |running| switches::know(engine.layout, &running));
@@ -92,6 +186,11 @@ pub fn watch(engine: &Engine<'_>, id: PointId, say: &dyn Fn(&str)) -> Result<Swi
         .filter_map(Result::err)
     {
         say(&error.to_string());
+    }
+    if let Some(notice) = notice::of_switch(&record) {
+        for trouble in notify::tell(engine, &notice) {
+            say(&trouble);
+        }
     }
     Ok(record)
 }
@@ -149,12 +248,17 @@ fn held_up(seen: &Seen) -> &'static str {
     }
 }
 
-fn refusal(record: &Switch, seen: &Seen) -> String {
-    let what = "a check before the switch or the boot loader failed";
+fn refusal(engine: &Engine<'_>, record: &Switch, seen: &Seen) -> String {
+    let what = match back::inhibited(engine, record) {
+        Some(why) if record.action != Action::Boot => {
+            format!("a check before the switch failed: {why}")
+        }
+        _ => "a check before the switch or the boot loader failed".to_owned(),
+    };
     match (&record.no_point, seen.exit) {
         (_, Some(code)) => format!("{what}: switch-to-configuration ended with {code}"),
         (Some(why), None) => format!("{what} (no restore point: {why})"),
-        (None, None) => what.to_owned(),
+        (None, None) => what,
     }
 }
 
@@ -185,12 +289,25 @@ impl Judged {
 }
 
 /// Watches the system for the window: a unit that fails ends it at once, the
-/// checks are asked at its end.
+/// checks are asked at its end. An answer that takes the switch back ends it
+/// too, and so does the end of the time there is to confirm it.
 fn judge(engine: &Engine<'_>, record: &Switch, exit: Option<i32>) -> Result<Judged, EngineError> {
     if exit == Some(2) {
         return Ok(Judged::bad("the activation script failed".to_owned()));
     }
+    if let Some(tried) = &record.tried {
+        match tried.exit {
+            None => return Ok(Judged::bad("cairn try was killed".to_owned())),
+            Some(code) if code != 0 && !tried.may_fail => {
+                return Ok(Judged::bad(format!("the command ended with {code}")));
+            }
+            Some(_) => {}
+        }
+    }
     let overtaken = || {
+        if confirm::taken_back(engine, record.id)?.is_some() {
+            return Ok(true);
+        }
         let (records, _) = switches::read(engine.layout)?;
         let newer = records
             .iter()
@@ -202,154 +319,89 @@ fn judge(engine: &Engine<'_>, record: &Switch, exit: Option<i32>) -> Result<Judg
         health: Some(&record.health),
         switch: Some(record.started),
     };
-    match well(engine, &before, &overtaken)? {
-        Wellness::Overtaken => Ok(Judged {
+    let judged = well(engine, &before, &overtaken)?;
+    if let Some(answer) = confirm::taken_back(engine, record.id)? {
+        let timeout = record.confirm.as_ref().map(|confirm| confirm.timeout);
+        return Ok(Judged::bad(crate::plan::confirm::reason(answer, timeout)));
+    }
+    Ok(match judged {
+        Wellness::Overtaken => Judged {
             reached: Some(Reached::Superseded),
             ..Judged::none()
-        }),
-        Wellness::Judged { bad, notes } if bad.is_empty() => Ok(Judged {
+        },
+        Wellness::Judged { bad, notes } if bad.is_empty() => Judged {
             verdict: Verdict::Good,
             reasons: notes,
             reached: None,
-        }),
+        },
         Wellness::Judged { mut bad, notes } => {
             bad.extend(notes);
-            Ok(Judged {
+            Judged {
                 verdict: Verdict::Bad,
                 reasons: bad,
                 reached: None,
-            })
+            }
         }
-    }
+    })
 }
 
-/// Does what the verdict asks for, once.
-fn act(
+/// Takes back a switch that has ended already, because somebody says so.
+///
+/// # Errors
+/// When it does not run any more; when its record cannot be read or written.
+pub(super) fn take_back(
     engine: &Engine<'_>,
     record: &Switch,
-    outcome: &mut Outcome,
     say: &dyn Fn(&str),
-) -> Result<(), EngineError> {
+) -> Result<Switch, EngineError> {
+    let alone = switches::ending(engine.layout)?;
+    let record = switches::by_id(engine.layout, record.id)?;
     let now = pointers::observe(engine.layout, engine.profile, None)?.system;
-    let profile = now.profile.as_ref().map(|p| &p.toplevel);
-    let before = record.before.boot_target();
-    let default_moved = (profile.is_some() && before.is_some() && profile != before)
-        || now.loader_default != record.before.loader_default;
-    let (records, _) = switches::read(engine.layout)?;
-    let before_is_bad = record.before.current.as_ref().is_some_and(|path| {
-        records
-            .iter()
-            .rev()
-            .find(|s| s.to == *path && s.verdict() != Verdict::None)
-            .is_some_and(|s| s.verdict() == Verdict::Bad)
-            && !known_good::is(engine.layout, path)
-    });
-    let (decision, but) = gate::decide(Case {
-        switch: record,
-        reached: outcome.reached,
-        verdict: outcome.verdict,
-        default_moved,
-        before_is_bad,
-    });
-    if let Some(but) = but {
-        say(but);
-        outcome.trouble = Some(but.to_owned());
+    let runs = now.current.as_ref() == Some(&record.to);
+    let boots = now.boot_target() == Some(&record.to);
+    if !record.stands() || !(runs || boots) {
+        let why = format!(
+            "{} neither runs nor boots: there is nothing to take back",
+            record.to.name()
+        );
+        return Err(EngineError::Unanswerable(why));
     }
-    if decision == Decision::Leave {
-        return Ok(());
-    }
-    if !engine.policy.gate.rollback {
-        outcome.trouble = Some("the policy leaves going back to you: cairn rollback".to_owned());
-        return Ok(());
-    }
-    // `test` leaves the boot default alone, and so does taking it back, unless
-    // a later `boot` of the same change has moved it.
-    let only_runs = record.action == Action::Test && !default_moved;
-    let scope = Scope {
-        generation: true,
-        activation: match decision {
-            Decision::Repair => Activation::Boot,
-            _ if only_runs => Activation::Test,
-            _ => Activation::Switch,
-        },
-        anyhow: decision == Decision::Repair || outcome.reached == Reached::Interrupted,
-        ..Scope::default()
+    let mut outcome = Outcome {
+        at: engine.clock.now(),
+        reached: Reached::Switched,
+        exit: record.result.as_ref().and_then(|result| result.exit),
+        verdict: Verdict::Bad,
+        reasons: vec![crate::plan::confirm::reason(Answer::Reverted, None)],
+        done: Done::Nothing,
+        trouble: None,
+        undo: None,
+        warnings: Vec::new(),
     };
-    say(match decision {
-        Decision::Repair => "putting the profile and the boot loader back",
-        _ => "going back to the system of before",
-    });
-    match go_back(engine, record, &scope) {
-        Ok(back) => {
-            outcome.undo = back.undo;
-            for warning in &back.warnings {
-                say(warning);
-            }
-            outcome.warnings = back.warnings;
-            outcome.done = match decision {
-                Decision::Repair => Done::Repaired,
-                _ => Done::WentBack,
-            };
-            if let Some(code) = back.switch_code {
-                outcome.trouble = Some(format!(
-                    "switching back ended with {code}: {}",
-                    switch::meaning(code)
-                ));
-            }
-        }
-        Err(error) => {
-            let now = pointers::observe(engine.layout, engine.profile, None)?.system;
-            let profile_is_back = now.profile.as_ref().map(|p| &p.toplevel) == before;
-            // Where it cannot be read, the profile is all there is to go by.
-            let loader_is_back = now.loader_default.is_none()
-                || now.loader_default.as_ref() == before
-                || now.loader_default == record.before.loader_default;
-            let runs_back = now.current == record.before.current;
-            outcome.done = match profile_is_back && loader_is_back && !runs_back {
-                true => Done::WentBackAtBoot,
-                false => Done::Stuck,
-            };
-            outcome.trouble = Some(error.to_string());
-            say(&error.to_string());
+    let at = engine.clock.now();
+    let answer = Answered {
+        answer: Answer::Reverted,
+        at,
+    };
+    let asked = Switch {
+        answer: Some(answer.clone()),
+        ..record
+    };
+    back::act(engine, &asked, &mut outcome, say)?;
+    if outcome.done == Done::Nothing {
+        let why = outcome.trouble.unwrap_or_default();
+        return Err(EngineError::Unanswerable(why));
+    }
+    known_good::unmark(engine.layout, &asked.to)?;
+    outcome.at = engine.clock.now();
+    let (record, ()) = switches::change(engine.layout, asked.id, |record| {
+        record.answer.get_or_insert(answer);
+        record.result = Some(outcome);
+    })?;
+    drop(alone);
+    if let Some(notice) = notice::of_switch(&record) {
+        for trouble in notify::tell(engine, &notice) {
+            say(&trouble);
         }
     }
-    Ok(())
-}
-
-/// What going back came to.
-struct Back {
-    undo: Option<PointId>,
-    switch_code: Option<i32>,
-    warnings: Vec<String>,
-}
-
-/// Brings the system of before back: that of the point, or without one the
-/// system that ran.
-fn go_back(engine: &Engine<'_>, record: &Switch, scope: &Scope) -> Result<Back, EngineError> {
-    let point = record
-        .point
-        .map(|id| engine.select(&Selector::Prefix(id.hex())));
-    let goal = match (point, &record.before.current) {
-        (Some(Ok(point)), _) => Goal::Point(Box::new(point)),
-        (_, Some(running)) => Goal::Toplevel(running.clone()),
-        (Some(Err(error)), None) => return Err(error),
-        (None, None) => return Err(EngineError::NoWay("no system ran before".to_owned())),
-    };
-    let plan: Plan = restore::plan_goal(engine, goal.clone(), scope)?;
-    let warnings = plan.warnings.clone();
-    match restore::execute(engine, plan, VERB) {
-        Ok(restored) => Ok(Back {
-            undo: Some(restored.undo.id),
-            switch_code: restored.switch_code,
-            warnings,
-        }),
-        // Neither a full disk nor a long capture is a reason to stay in a broken
-        // system; no file is touched.
-        Err(error) if error.is_no_space() || error.is_kept_out() => Ok(Back {
-            undo: None,
-            switch_code: restore::execute_bare(engine, &restore::plan_goal(engine, goal, scope)?)?,
-            warnings,
-        }),
-        Err(error) => Err(error),
-    }
+    Ok(record)
 }

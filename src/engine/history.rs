@@ -28,10 +28,11 @@ pub fn gap(engine: &Engine<'_>, records: &[Switch]) -> Option<Switch> {
     if known.boot != boot || known.toplevel == running {
         return None;
     }
+    // What the command of a try switches to is known at its end.
     let seen = records
         .iter()
         .rev()
-        .any(|s| s.is_pending() && s.boot == boot && s.to == running);
+        .any(|s| s.is_pending() && s.boot == boot && (s.to == running || s.is_trying()));
     if seen {
         return None;
     }
@@ -56,6 +57,10 @@ pub fn gap(engine: &Engine<'_>, records: &[Switch]) -> Option<Switch> {
         boot,
         unit: None,
         risk: None,
+        confirm: None,
+        answer: None,
+        judged: None,
+        tried: None,
         result: Some(Outcome {
             at: now,
             reached: Reached::Switched,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use super::create::{self, AskState, Created, Request};
 use super::health::{self, Ask};
@@ -19,11 +20,14 @@ use crate::plan::gate;
 use crate::point::document::{Incoming, Trigger};
 use crate::point::policy::When;
 use crate::point::risk::Foretold;
-use crate::point::switch::{Action, Switch, VERSION};
+use crate::point::switch::{Action, Answer, Confirm, Switch, VERSION};
 use crate::point::{PointId, Status, Verdict};
 use crate::system::probe::Depth;
 use crate::system::run::RunError;
 use crate::system::{bus, pointers, switches, units};
+
+/// How long the lock is waited for while an earlier switch is taken back.
+const HASTE: Duration = Duration::from_secs(2);
 
 /// What the hook did.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    fn start(&self, engine: &Engine<'_>, id: PointId) -> Result<(), RunError> {
+    pub(super) fn start(&self, engine: &Engine<'_>, id: PointId) -> Result<(), RunError> {
         let mut args = self.args.clone();
         args.push(id.to_string().into());
         let call = units::detached(&format!("cairn-gate-{id}"), &self.program, &args);
@@ -119,6 +123,7 @@ pub fn pre_switch(
             .cloned(),
     );
     warnings.extend(warning);
+    let confirm = to_confirm(engine, &to, action, &before, &records);
     let switch = Switch {
         version: VERSION,
         id,
@@ -133,6 +138,10 @@ pub fn pre_switch(
         boot: switches::boot_id(),
         unit: units::own_switch_unit(),
         risk,
+        confirm,
+        answer: None,
+        judged: None,
+        tried: None,
         result: None,
     };
     switches::store(engine.layout, &switch)?;
@@ -144,8 +153,37 @@ pub fn pre_switch(
     }))
 }
 
+/// What is to be confirmed: every switch, where the policy says so, that could
+/// be taken back. A `boot` of what runs and was just confirmed goes with that.
+fn to_confirm(
+    engine: &Engine<'_>,
+    to: &StorePath,
+    action: Action,
+    before: &crate::point::document::System,
+    records: &[Switch],
+) -> Option<Confirm> {
+    let gate = &engine.policy.gate;
+    let timeout = gate
+        .confirm_timeout
+        .filter(|_| gate.enable && gate.rollback)?;
+    let confirmed = records.iter().rev().find(|s| s.to == *to).is_some_and(|s| {
+        let answer = s.answer.as_ref().map(|answered| answered.answer);
+        answer == Some(Answer::Confirmed) && s.stands()
+    });
+    let runs = pointers::current(engine.layout).as_ref() == Some(to);
+    let same = before.current.as_ref() == Some(to);
+    if same || (action == Action::Boot && runs && confirmed) {
+        return None;
+    }
+    Some(Confirm {
+        timeout,
+        until: None,
+        since_boot: None,
+    })
+}
+
 /// What the checks that count at gates said.
-fn at_gate(report: &Report) -> BTreeMap<String, Status> {
+pub(super) fn at_gate(report: &Report) -> BTreeMap<String, Status> {
     let counts = |v: &&Verdict| crate::health::check(&v.name).is_some_and(|check| check.gate);
     let all = report.checks.iter().filter(counts);
     all.map(|v| (v.label(), v.status)).collect()
@@ -240,6 +278,16 @@ fn prepare(
         };
         warning = Some(format!("{line}; the point before it is pinned{state}"));
     }
+    // Who goes back has the lock, and waits for this switch to end.
+    let hasty = Engine {
+        patience: HASTE.min(engine.patience),
+        progress: engine.progress.clone(),
+        ..*engine
+    };
+    let engine = match switches::is_ending(engine.layout) {
+        true => &hasty,
+        false => engine,
+    };
     match create::create(engine, &request) {
         Ok(created) => Ok(Prepared {
             before: created.point.system.clone(),

@@ -5,10 +5,12 @@
 
 mod anew;
 pub mod apply;
+mod back;
 pub mod boot;
 pub mod cat;
 pub mod chronicle;
 pub mod config;
+pub mod confirm;
 mod contents;
 pub mod create;
 pub mod diff;
@@ -26,6 +28,7 @@ pub mod learn;
 mod links;
 pub mod marks;
 pub mod merge;
+pub mod notify;
 mod parallel;
 pub mod policy;
 pub mod progress;
@@ -42,6 +45,7 @@ pub mod status;
 mod step;
 mod store_check;
 pub mod takeout;
+pub mod trial;
 pub mod undo;
 pub mod verify;
 mod versions;

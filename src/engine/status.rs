@@ -12,9 +12,12 @@ use super::{Engine, EngineError, diff, heal, history};
 use crate::heal::Standing;
 use crate::health::Report;
 use crate::nix::store_path::StorePath;
+use crate::plan::confirm;
 use crate::point::document::{RootKind, System};
 use crate::point::path::printable;
+use crate::point::switch::{Action, Done};
 use crate::point::{Issue, Point, PointId, Switch};
+use crate::system::clock::since_boot;
 use crate::system::journal::Entry;
 use crate::system::probe::Depth;
 use crate::system::{follow, generations, journal, loader, pointers, points, switches};
@@ -46,6 +49,8 @@ pub struct Status {
     pub health: Wellness,
     /// How healing stands; absent where nothing was healed lately.
     pub healing: Option<Standing>,
+    /// The switch that somebody has to confirm.
+    pub awaited: Option<Awaited>,
     /// The newest switch.
     pub last_switch: Option<Switch>,
     /// Configuration files changed since the newest point that holds any.
@@ -84,6 +89,20 @@ impl From<Report> for Wellness {
             issues: report.issues,
         }
     }
+}
+
+/// A switch that is taken back unless somebody confirms it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaited {
+    /// Its record.
+    pub switch: PointId,
+    /// Its system.
+    pub to: StorePath,
+    /// Until when (UTC); absent as long as it has not ended.
+    pub until: Option<DateTime<Utc>>,
+    /// How many seconds are left.
+    pub seconds_left: Option<u64>,
 }
 
 /// A point in one line.
@@ -184,7 +203,22 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
     }
     let unfinished = journal::unfinished(engine.layout)?;
     let stopped = stopped(engine, unfinished.as_ref())?;
+    let boot = switches::boot_id();
+    let awaited = confirm::open(&records, &boot).map(|open| Awaited {
+        switch: open.id,
+        to: open.to.clone(),
+        until: open.confirm.as_ref().and_then(|confirm| confirm.until),
+        seconds_left: (open.confirm.as_ref())
+            .and_then(|confirm| confirm::left(confirm, engine.clock.now(), &since_boot()))
+            .map(|left| left.as_secs()),
+    });
+    notes.extend(needs_reboot(
+        &records,
+        &boot,
+        observation.system.current.as_ref(),
+    ));
     Ok(Status {
+        awaited,
         health: Wellness::default(),
         healing: None,
         state: sets.collect(),
@@ -243,6 +277,20 @@ fn stopped(engine: &Engine<'_>, unfinished: Option<&Entry>) -> Result<Vec<String
 fn config_changes(engine: &Engine<'_>, point: &Point) -> Result<usize, EngineError> {
     let (from, to) = (diff::End::Point(Box::new(point.clone())), diff::End::Now);
     Ok(diff::config_alone(engine, &from, &to)?.len())
+}
+
+/// What the newest lasting switch of this boot waits for a reboot with.
+fn needs_reboot(records: &[Switch], boot: &str, runs: Option<&StorePath>) -> Option<String> {
+    let newest = records.iter().rev().find(|s| s.action != Action::Test)?;
+    let result = newest.result.as_ref().filter(|_| newest.boot == boot)?;
+    let (name, runs) = (newest.to.name(), runs == Some(&newest.to));
+    match result.done {
+        Done::WentBackAtBoot if runs => Some(format!(
+            "reboot: {name} is bad, and is gone back from at the next boot"
+        )),
+        _ if newest.runs_later() && !runs => Some(format!("reboot: {name} runs only then")),
+        _ => None,
+    }
 }
 
 /// Where the pointers disagree.

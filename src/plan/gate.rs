@@ -136,6 +136,8 @@ pub enum Decision {
     Leave,
     /// Put the profile and the boot loader back; the running system is right.
     Repair,
+    /// Make the new system the boot default: it may only be booted into.
+    Boot,
     /// Make the system of before run again, and boot.
     GoBack,
 }
@@ -151,6 +153,9 @@ pub struct Case<'a> {
     pub verdict: Verdict,
     /// Whether the boot default or the profile is not what it was before.
     pub default_moved: bool,
+    /// Whether the profile has the new system, and NixOS refuses to switch to
+    /// that without a reboot.
+    pub inhibited: bool,
     /// Whether the system of before failed a gate itself.
     pub before_is_bad: bool,
 }
@@ -162,10 +167,15 @@ pub fn decide(case: Case<'_>) -> (Decision, Option<&'static str>) {
         reached,
         verdict,
         default_moved,
+        inhibited,
         before_is_bad,
     } = case;
-    let same = switch.before.current.as_ref() == Some(&switch.to);
+    // What a command did beside switching is taken back as well.
+    let tried = switch.tried.is_some();
+    let same = switch.before.current.as_ref() == Some(&switch.to) && !tried;
+    let before_is_bad = before_is_bad && !tried;
     let wanted = match (reached, verdict) {
+        (Reached::Refused, _) if inhibited && switch.action == Action::Switch => Decision::Boot,
         (Reached::Refused, _) if default_moved => Decision::Repair,
         (Reached::Interrupted, _) | (Reached::Switched, Verdict::Bad) => Decision::GoBack,
         _ => Decision::Leave,

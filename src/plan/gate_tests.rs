@@ -40,6 +40,10 @@ fn from_1_to_2(action: Action) -> Switch {
         boot: "b".into(),
         unit: None,
         risk: None,
+        confirm: None,
+        answer: None,
+        judged: None,
+        tried: None,
         result: None,
     }
 }
@@ -176,6 +180,7 @@ fn what_is_done_fits_what_came_of_it() {
         reached,
         verdict,
         default_moved,
+        inhibited: false,
         before_is_bad,
     };
     let decided = |c| decide(c).0;

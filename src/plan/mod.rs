@@ -8,8 +8,10 @@
 pub mod capture;
 pub mod change;
 pub mod comparison;
+pub mod confirm;
 pub mod gate;
 pub mod merge;
+pub mod notice;
 pub mod prune;
 pub mod restore;
 pub mod text_diff;

@@ -9,6 +9,8 @@ pub mod humane;
 pub mod id;
 pub mod marks;
 pub(crate) mod near;
+pub mod notice;
+pub mod occasion;
 pub mod path;
 pub mod policy;
 pub mod remnant;

@@ -24,6 +24,7 @@ mod heal;
 mod health;
 mod locate;
 pub mod nix;
+mod notify;
 mod parse;
 mod schema;
 mod shape;
@@ -35,6 +36,7 @@ pub use fault::{BadPolicy, Fault};
 pub use heal::Heal;
 pub use health::{CpuLimits, DiskLimits, Health, HealthCheck, MemoryLimits, TemperatureLimits};
 use locate::token;
+pub use notify::{Notify, NotifyCommand};
 pub use schema::schema;
 
 /// The policy version this build reads.
@@ -75,6 +77,8 @@ pub struct Policy {
     pub health: Health,
     /// Healing.
     pub heal: Heal,
+    /// Who is told what happened.
+    pub notify: Notify,
     /// Other places that copies of the points go to, by name.
     #[schemars(extend("propertyNames" = { "pattern": schema::NAME }))]
     pub remotes: BTreeMap<String, Remote>,
@@ -429,6 +433,7 @@ impl Default for Policy {
             risk: Risk::default(),
             health: Health::default(),
             heal: Heal::default(),
+            notify: Notify::default(),
             remotes: BTreeMap::new(),
             caches: Vec::new(),
             pins: BTreeMap::new(),

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::PointId;
 use super::document::System;
 use super::health::Status;
 use super::risk::Foretold;
+use super::{PointId, Span};
 use crate::nix::store_path::StorePath;
 
 /// The version of the record this build reads and writes.
@@ -56,6 +56,19 @@ pub struct Switch {
     /// What was foretold of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Foretold>,
+    /// Whether somebody has to confirm it, or it is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
+    /// Whether it was confirmed or is to be taken back: the first answer counts,
+    /// and is never changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answered>,
+    /// What the gate said, while an answer is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Outcome>,
+    /// The command that `cairn try` ran; absent for a real switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Tried>,
     /// What came of it; absent while it is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Outcome>,
@@ -70,6 +83,72 @@ pub struct Invocation {
     pub id: String,
 }
 
+/// A confirmation that is owed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Confirm {
+    /// How long there is for it, from the end of the switch; with `boot`, from
+    /// the look at the boot.
+    pub timeout: Span,
+    /// Until when (UTC); absent as long as it is not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+    /// The same on a clock that nobody sets: milliseconds since boot, sleep
+    /// included, and the boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_boot: Option<SinceBoot>,
+}
+
+/// An instant of one boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinceBoot {
+    /// The boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot: String,
+    /// Milliseconds since it began, sleep included (`CLOCK_BOOTTIME`).
+    pub millis: u64,
+}
+
+/// What was answered, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answered {
+    /// What.
+    pub answer: Answer,
+    /// When (UTC).
+    pub at: DateTime<Utc>,
+}
+
+/// Whether a switch stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Somebody said so.
+    Confirmed,
+    /// Somebody wanted it back.
+    Reverted,
+    /// Nobody said anything in time.
+    TimedOut,
+}
+
+/// A command run as a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tried {
+    /// It, as a person would type it.
+    pub command: String,
+    /// State sets that go back with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<String>,
+    /// Whether its failure alone is no reason to go back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_fail: bool,
+    /// Its exit code (128 and the signal where one ended it); absent while it
+    /// runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+}
+
 /// What `switch-to-configuration` was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -82,6 +161,8 @@ pub enum Action {
     Test,
     /// Nobody saw it being asked for.
     Unknown,
+    /// Whatever the command of `cairn try` did.
+    Try,
 }
 
 impl Action {
@@ -103,6 +184,7 @@ impl Action {
             Self::Boot => "boot",
             Self::Test => "test",
             Self::Unknown => "unknown",
+            Self::Try => "try",
         }
     }
 
@@ -185,6 +267,9 @@ pub enum Done {
     WentBack,
     /// The profile and the loader are back; the running system needs a reboot.
     WentBackAtBoot,
+    /// It could not run at once, and is the boot default now: it runs after a
+    /// reboot.
+    Boots,
     /// Going back was tried and did not work.
     Stuck,
 }
@@ -198,6 +283,34 @@ impl Switch {
     /// What the gate says, as far as it has.
     pub fn verdict(&self) -> Verdict {
         self.result.as_ref().map_or(Verdict::None, |r| r.verdict)
+    }
+
+    /// Whether it is to be confirmed and nobody has answered yet, now or, where
+    /// it runs only then, after the next boot.
+    pub fn is_unanswered(&self) -> bool {
+        self.confirm.is_some() && self.answer.is_none() && (self.is_pending() || self.runs_later())
+    }
+
+    /// Whether it has ended well and runs only after a reboot: it is judged
+    /// and confirmed then.
+    pub fn runs_later(&self) -> bool {
+        self.result.as_ref().is_some_and(|r| {
+            let waits = match r.reached {
+                Reached::Switched => self.action == Action::Boot && r.done == Done::Nothing,
+                Reached::NeedsReboot => r.done == Done::Nothing,
+                _ => r.done == Done::Boots,
+            };
+            waits && r.verdict == Verdict::None
+        })
+    }
+
+    /// Whether the command of `cairn try` is still at work.
+    pub fn is_trying(&self) -> bool {
+        self.is_pending()
+            && self
+                .tried
+                .as_ref()
+                .is_some_and(|tried| tried.exit.is_none())
     }
 
     /// Whether this switch left `to` behind as the running system's successor

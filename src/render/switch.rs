@@ -50,6 +50,9 @@ fn short_name(switch: &Switch) -> String {
 /// What came of a switch, and whether it had a restore point.
 pub fn words(switch: &Switch) -> String {
     match (&switch.result, &switch.no_point) {
+        (None, _) if switch.is_unanswered() && switch.judged.is_some() => {
+            "good so far; awaits cairn confirm".to_owned()
+        }
         (None, _) => "under way".to_owned(),
         (Some(result), Some(_)) => format!("{}; no restore point", told(result)),
         (Some(result), None) => told(result),
@@ -73,6 +76,7 @@ pub fn told(outcome: &Outcome) -> String {
         Done::Repaired => "; profile and boot loader put back",
         Done::WentBack => "; went back",
         Done::WentBackAtBoot => "; goes back at the next boot",
+        Done::Boots => "; runs after a reboot",
         Done::Stuck => "; could not go back",
     };
     let why = if outcome.reasons.is_empty() {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::point::PointId;
+use crate::point::switch::SinceBoot;
 
 /// Where time and ids come from.
 pub trait Clock: Sync {
@@ -11,6 +12,16 @@ pub trait Clock: Sync {
     fn now(&self) -> DateTime<Utc>;
     /// A new point id for the moment `at`.
     fn new_id(&self, at: DateTime<Utc>) -> PointId;
+}
+
+/// Now on the clock that nobody sets: since boot, sleep included.
+pub fn since_boot() -> SinceBoot {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let millis = now.tv_sec * 1000 + now.tv_nsec / 1_000_000;
+    SinceBoot {
+        boot: super::switches::boot_id(),
+        millis: u64::try_from(millis).unwrap_or(0),
+    }
 }
 
 /// The machine's own clock.

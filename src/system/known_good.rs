@@ -42,6 +42,17 @@ pub fn mark(layout: &Layout, toplevel: &StorePath) -> Result<(), IoError> {
     Ok(())
 }
 
+/// Notes that a system is not known-good after all.
+///
+/// # Errors
+/// When its root cannot be removed.
+pub fn unmark(layout: &Layout, toplevel: &StorePath) -> Result<(), IoError> {
+    match is(layout, toplevel) {
+        true => durable::remove(&dir(layout).join(toplevel.to_string())),
+        false => Ok(()),
+    }
+}
+
 /// Whether a system is known-good.
 pub fn is(layout: &Layout, toplevel: &StorePath) -> bool {
     fs::read_link(dir(layout).join(toplevel.to_string()))

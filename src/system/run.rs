@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -42,6 +42,8 @@ pub struct Call {
     pub yields: bool,
     /// A file it reads as its standard input.
     pub input: Option<PathBuf>,
+    /// What it reads as its standard input; it need not. Only with a limit.
+    pub feed: Option<Vec<u8>>,
     /// A file, for this user alone, that gets what it prints.
     pub output: Option<PathBuf>,
 }
@@ -81,6 +83,13 @@ impl Call {
     #[must_use]
     pub fn input(mut self, file: impl Into<PathBuf>) -> Self {
         self.input = Some(file.into());
+        self
+    }
+
+    /// Has it read this.
+    #[must_use]
+    pub fn feed(mut self, bytes: Vec<u8>) -> Self {
+        self.feed = Some(bytes);
         self
     }
 
@@ -315,7 +324,14 @@ fn run_limited(mut command: Command, call: &Call) -> io::Result<Ended> {
             command.stderr(Stdio::piped());
         }
     }
+    if call.feed.is_some() {
+        command.stdin(Stdio::piped());
+    }
     let mut child = command.spawn()?;
+    if let (Some(bytes), Some(mut pipe)) = (call.feed.clone(), child.stdin.take()) {
+        // Left behind if nobody reads; it ends when the reader does.
+        let _ = Builder::new().spawn(move || pipe.write_all(&bytes));
+    }
     let stdout = Drain::of(child.stdout.take());
     let stderr = Drain::of(child.stderr.take());
     let left = call

@@ -3,6 +3,7 @@
 //! As `nixos-rebuild` does it: the switch must survive the loss of the session
 //! that asked for it, and its caller may be a unit that the switch stops.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::thread::sleep;
@@ -45,6 +46,28 @@ pub fn call(
     action: &str,
     bootloader: bool,
 ) -> Call {
+    unit(layout, toplevel, specialisation, action, bootloader, false)
+}
+
+/// The call that makes `toplevel` (or its specialisation) the boot default, as
+/// a person would: its checks are asked, and the hook hears of it.
+pub fn boot_call(layout: &Layout, toplevel: &StorePath, specialisation: Option<&str>) -> Call {
+    unit(layout, toplevel, specialisation, "boot", false, true)
+}
+
+fn unit(
+    layout: &Layout,
+    toplevel: &StorePath,
+    specialisation: Option<&str>,
+    action: &str,
+    bootloader: bool,
+    checks: bool,
+) -> Call {
+    let no_check = if checks {
+        "NIXOS_NO_CHECK="
+    } else {
+        "NIXOS_NO_CHECK=1"
+    };
     let mut tool = layout.store_path(toplevel);
     if let Some(specialisation) = specialisation {
         tool.push("specialisation");
@@ -61,19 +84,14 @@ pub fn call(
             } else {
                 "NIXOS_INSTALL_BOOTLOADER"
             })
-            .args([
-                "-E",
-                "NIXOS_NO_CHECK=1",
-                "--collect",
-                "--no-ask-password",
-                "--pipe",
-            ])
+            .args(["-E", no_check, "--collect", "--no-ask-password", "--pipe"])
             .args(["--quiet", "--service-type=exec"])
             .arg(format!("--unit={UNIT}-{}", std::process::id()))
             .arg(tool)
             .arg(action)
     } else {
-        let call = Call::new(tool).arg(action).env("NIXOS_NO_CHECK", "1");
+        let value = if checks { "" } else { "1" };
+        let call = Call::new(tool).arg(action).env("NIXOS_NO_CHECK", value);
         match bootloader {
             true => call.env("NIXOS_INSTALL_BOOTLOADER", "1"),
             false => call,
@@ -147,6 +165,34 @@ pub fn init_differs(layout: &Layout, a: &StorePath, b: &StorePath) -> bool {
     }
 }
 
+/// What keeps a running system from being switched to another, by name:
+/// `system.switch.inhibitors` that both have and that differ (NixOS: the check
+/// `switchInhibitors`, from 26.05). Systems without them have none.
+pub fn inhibitors(layout: &Layout, running: &StorePath, other: &StorePath) -> Vec<String> {
+    let read = |path: &StorePath| -> BTreeMap<String, String> {
+        let text = fs::read(layout.store_path(path).join("switch-inhibitors"));
+        text.ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default()
+    };
+    let new = read(other);
+    let differs = |(name, value): &(String, String)| new.get(name).is_some_and(|n| n != value);
+    let both = read(running).into_iter().filter(differs);
+    both.map(|(name, _)| name).collect()
+}
+
+/// Why the running system cannot become another without a reboot, in words;
+/// `None` when it can.
+pub fn needs_reboot(layout: &Layout, running: &StorePath, other: &StorePath) -> Option<String> {
+    if init_differs(layout, running, other) {
+        return Some("the init interface differs".to_owned());
+    }
+    match inhibitors(layout, running, other) {
+        names if names.is_empty() => None,
+        names => Some(format!("switch inhibitors differ ({})", names.join(", "))),
+    }
+}
+
 /// What an exit code of `switch-to-configuration` means.
 pub fn meaning(code: i32) -> &'static str {
     match code {
@@ -164,6 +210,30 @@ pub fn meaning(code: i32) -> &'static str {
 mod tests {
     use super::*;
     use crate::system::run::{Recorder, Runner};
+
+    #[test]
+    fn inhibitors_that_both_have_and_that_differ_keep_a_system_from_another() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path(), root.path().join("state"));
+        let system = |n: u8, inhibitors: Option<&str>| {
+            let text = format!("/nix/store/{}-nixos-system-{n}", "0".repeat(32));
+            let path = StorePath::from_absolute_path(text.as_bytes()).unwrap();
+            fs::create_dir_all(layout.store_path(&path)).unwrap();
+            if let Some(text) = inhibitors {
+                fs::write(layout.store_path(&path).join("switch-inhibitors"), text).unwrap();
+            }
+            path
+        };
+        let old = system(1, Some(r#"{"dbus": "daemon", "gone": "1", "same": "1"}"#));
+        let new = system(2, Some(r#"{"dbus": "broker", "same": "1", "new": "1"}"#));
+        let bare = system(3, None);
+        assert_eq!(inhibitors(&layout, &old, &new), ["dbus"]);
+        let why = needs_reboot(&layout, &new, &old).unwrap();
+        assert_eq!(why, "switch inhibitors differ (dbus)");
+        for (a, b) in [(&old, &old), (&old, &bare), (&bare, &new)] {
+            assert_eq!(needs_reboot(&layout, a, b), None);
+        }
+    }
 
     #[test]
     fn a_specialisation_is_switched_to_through_its_parent() {

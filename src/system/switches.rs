@@ -7,10 +7,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::optional;
+use super::lock::{Lock, LockError, Mode};
 use super::{At, IoError, Layout, durable};
 use crate::nix::store_path::StorePath;
 use crate::point::PointId;
@@ -67,11 +69,64 @@ pub fn read(layout: &Layout) -> Result<(Vec<Switch>, Vec<String>), IoError> {
 /// When it is nowhere, or cannot be read.
 pub fn by_id(layout: &Layout, id: PointId) -> Result<Switch, IoError> {
     let name = format!("{id}.json");
-    let path = layout.switches().join(&name);
-    match optional(read_one(&path))? {
+    // Only in the second place while the first has no room for what is newer.
+    match optional(read_one(&layout.volatile_switches().join(&name)))? {
         Some(switch) => Ok(switch),
-        None => read_one(&layout.volatile_switches().join(name)),
+        None => read_one(&layout.switches().join(name)),
     }
+}
+
+/// Changes a record: nobody else reads or writes it meanwhile who means to
+/// change it too. Gives it as it is now, and what the change came to.
+///
+/// # Errors
+/// When it cannot be read, or written in either place.
+pub fn change<T>(
+    layout: &Layout,
+    id: PointId,
+    change: impl FnOnce(&mut Switch) -> T,
+) -> Result<(Switch, T), LockError> {
+    let _alone = alone(layout, "change", WRITING)?;
+    let mut switch = by_id(layout, id)?;
+    let outcome = change(&mut switch);
+    store(layout, &switch)?;
+    Ok((switch, outcome))
+}
+
+/// How long a record may be in use.
+const WRITING: Duration = Duration::from_secs(10);
+
+/// The lock that whoever ends a switch holds: of two that go back, the second
+/// finds it done. Waits as long as that takes.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn ending(layout: &Layout) -> Result<Lock, LockError> {
+    alone(layout, "end", Duration::MAX)
+}
+
+/// Whether somebody is ending a switch: it may be going back at this moment.
+pub fn is_ending(layout: &Layout) -> bool {
+    matches!(
+        alone(layout, "end", Duration::ZERO),
+        Err(LockError::Held { .. })
+    )
+}
+
+/// The lock that `cairn try` holds as long as it is at work.
+///
+/// # Errors
+/// [`LockError::Held`] after `patience`: another one is.
+pub fn trying(layout: &Layout, patience: Duration) -> Result<Lock, LockError> {
+    alone(layout, "try", patience)
+}
+
+/// These locks need no room on a disk, and no boot outlives them.
+fn alone(layout: &Layout, name: &str, patience: Duration) -> Result<Lock, LockError> {
+    let dir = layout.volatile_switches().join(name);
+    durable::create_private_dir(&layout.volatile_switches())?;
+    durable::create_private_dir(&dir)?;
+    Lock::take(&dir, Mode::Exclusive, patience)
 }
 
 /// Removes the oldest ended records beyond [`KEPT`]; never the newest good one.
@@ -89,7 +144,8 @@ pub fn trim(layout: &Layout) -> Result<(), IoError> {
 
 fn files(layout: &Layout) -> Result<Vec<PathBuf>, IoError> {
     let mut files = Vec::new();
-    for dir in [layout.switches(), layout.volatile_switches()] {
+    // The volatile one is the newer, where a record lies in both.
+    for dir in [layout.volatile_switches(), layout.switches()] {
         let Some(entries) = optional(fs::read_dir(&dir).at("list the switches in", &dir))? else {
             continue;
         };

@@ -238,6 +238,12 @@ pub fn detached(unit: &str, program: &Path, args: &[OsString]) -> Call {
         .args(["--no-block", "--collect", "--quiet", "--no-ask-password"])
         .arg(format!("--unit={unit}"))
         .arg("--description=cairn watches a switch")
+        // Killed, it goes on where it was; asked to stop, as at a shutdown, it
+        // does.
+        .args([
+            "--property=Restart=on-abnormal",
+            "--property=RestartSec=200ms",
+        ])
         .arg(setenv)
         .arg("--")
         .arg(program)

@@ -455,13 +455,16 @@ impl Bed {
     }
 }
 
-/// What is lent to a machine: the program under test, and the tools that switch.
+/// What is lent to a machine: the program under test (`BED_CAIRN=/path` takes
+/// another build of it), and the tools that switch.
 fn lent() -> [(PathBuf, &'static str); 3] {
     let guest = trees::recipes().join("guest");
+    let built = env!("CARGO_BIN_EXE_cairn");
+    let cairn = std::env::var_os("BED_CAIRN").map_or(built.into(), PathBuf::from);
     let stand_in = guest.join("switch-to-configuration.py");
     let switch = std::env::var_os("BED_STC").map_or(stand_in, PathBuf::from);
     [
-        (env!("CARGO_BIN_EXE_cairn").into(), "/opt/cairn/bin/cairn"),
+        (cairn, "/opt/cairn/bin/cairn"),
         (switch, "/opt/bed/stc"),
         (guest.join("nixos-rebuild.sh"), "/opt/bed/bin/nixos-rebuild"),
     ]

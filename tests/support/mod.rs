@@ -12,6 +12,7 @@ mod patient;
 mod scripted;
 mod skip;
 mod store;
+mod switching;
 
 pub use ailing::Ailing;
 pub use btrfs::Btrfs;
@@ -22,3 +23,4 @@ pub use patient::{Patient, ZONE as PATIENT_ZONE};
 pub use scripted::{Scripted, executable};
 pub use skip::{need, need_root};
 pub use store::System;
+pub use switching::Switching;

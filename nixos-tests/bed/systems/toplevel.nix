@@ -17,6 +17,9 @@
   bootable ? true,
   initInterface ? "systemd 2",
   kernel ? "6.12.1",
+  # `system.switch.inhibitors`: what differs in two systems that both have it
+  # keeps one from being switched to the other.
+  inhibitors ? { },
   specialisations ? { },
 }:
 let
@@ -67,6 +70,19 @@ let
     }
   );
 
+  # NixOS' own check, with what the machine has.
+  switchInhibitors = ''
+    case ''${2-} in boot | dry-activate) exit ;; esac
+    /usr/bin/cmp -s /run/current-system/switch-inhibitors "$1/switch-inhibitors" && exit
+    /usr/bin/python3 - /run/current-system/switch-inhibitors "$1/switch-inhibitors" <<'END'
+    import json, os, sys
+    old, new = (json.load(open(f)) if os.path.exists(f) else {} for f in sys.argv[1:])
+    differ = [name for name in old if name in new and old[name] != new[name]]
+    if differ:
+        sys.exit("There are changes to critical components of the system: " + ", ".join(differ))
+    END
+  '';
+
   # As `system.preSwitchChecksScript`. What a deployer's PATH holds is nobody's
   # business: the checks must bring their own.
   check = toFile "pre-switch-checks" ''
@@ -81,7 +97,7 @@ let
         echo "Pre-switch check '${name}' failed" >&2
         exit 1
       }
-    '') checks}
+    '') (checks // { inherit switchInhibitors; })}
   '';
 
   installLoader = toFile "install-bootloader" ''
@@ -135,6 +151,7 @@ build "nixos-system-bed-${name}" ''
   printf %s '${initInterface}' >$out/init-interface-version
   printf %s '${kernelParams}' >$out/kernel-params
   ln -s ${systemPath} $out/sw
+  ln -s ${toFile "switch-inhibitors" (builtins.toJSON inhibitors)} $out/switch-inhibitors
   ln -s ${linux}/bzImage $out/kernel
   ln -s ${linux}/initrd $out/initrd
   ln -s ${linux} $out/kernel-modules

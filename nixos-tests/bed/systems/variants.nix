@@ -92,6 +92,16 @@ builtins.mapAttrs (name: settings: make name (common // settings)) {
   check-fails-first.checks.before = "echo 'not on my watch'; exit 1";
   bootloader-fails.bootloader = "echo 'no space left on the ESP' >&2; exit 1";
   init-differs.initInterface = "systemd 3";
+  # May not be switched to each other.
+  old-bus.inhibitors.dbus = "daemon";
+  new-bus.inhibitors.dbus = "broker";
+  bad-bus = {
+    inhibitors.dbus = "broker";
+    app = text.service [
+      "Type=oneshot"
+      "ExecStart=/usr/bin/false"
+    ];
+  };
   other-kernel.kernel = "6.12.2";
   # The kernel finds nothing to start, and panics.
   no-init.bootable = false;

@@ -178,6 +178,19 @@ fn status_text(status: &Status, style: &Style) -> String {
             ),
         );
     }
+    if let Some(awaited) = &status.awaited {
+        let name = style.bold(line(awaited.to.name()));
+        put(
+            "confirm",
+            match (awaited.until, awaited.seconds_left) {
+                (Some(until), Some(left)) => style.yellow(format!(
+                    "{name} until {}, {left} s left, or it is taken back",
+                    until.format("%H:%M:%S UTC")
+                )),
+                _ => format!("{name}, when it runs"),
+            },
+        );
+    }
     put(
         "configuration",
         match status.config_changes {
@@ -207,6 +220,8 @@ fn status_text(status: &Status, style: &Style) -> String {
         "a restore was interrupted: cairn resume, or cairn abort"
     } else if !status.stopped.is_empty() {
         "start what a killed run had stopped: cairn create"
+    } else if status.awaited.as_ref().is_some_and(|a| a.until.is_some()) {
+        "keep it: cairn confirm (or go back: cairn revert)"
     } else if status.points == 0 {
         "take the first restore point: cairn create"
     } else if status.config_changes.unwrap_or(0) > 0 {

@@ -2,7 +2,6 @@
 //! standard error, one line each: that is the journal, or the terminal of who
 //! switches.
 
-use std::ffi::OsString;
 use std::path::Path;
 
 use super::super::Exit;
@@ -11,9 +10,10 @@ use super::super::failure::Failure;
 use super::super::out::complain;
 use super::super::session::Session;
 use super::points::{RECOVERY_KEPT, short};
-use crate::engine::hook::Watcher;
-use crate::engine::{boot, chronicle, gate, history, hook};
+use crate::engine::{boot, chronicle, gate, history, hook, notify, trial};
 use crate::point::PointId;
+use crate::point::notice::Notice;
+use crate::point::occasion::Occasion;
 use crate::point::switch::{Done, Verdict};
 use crate::render::style::line;
 use crate::system::switch;
@@ -49,19 +49,26 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
                 "the policy refuses switches without one (preSwitch.required); nothing was switched",
             );
             complain("  try: cairn create (to see what is in the way)");
+            let notice = Notice::new(
+                Occasion::PointFailed,
+                engine.clock.now(),
+                format!("a switch was refused, no restore point could be taken: {why}"),
+            );
+            tell(&notify::tell(&engine, &notice.then("cairn create")));
             Exit::Error
         } else {
             say("the switch goes on without one");
             Exit::Ok
         }
     };
-    let mut args: Vec<OsString> = s.same_place();
-    args.extend(["hook".into(), "watch".into()]);
-    let program = match s.own_program() {
-        Ok(program) => program,
+    if trial::is_at_work(&engine) {
+        say("this switch is part of a cairn try, whose restore point and gate hold for it");
+        return Exit::Ok;
+    }
+    let watcher = match s.watcher() {
+        Ok(watcher) => watcher,
         Err(error) => return refused(&error.to_string()),
     };
-    let watcher = Watcher { program, args };
     s.begin_work();
     let hooked = match hook::pre_switch(&engine, toplevel, action, &watcher) {
         Ok(None) => return Exit::Ok,
@@ -84,6 +91,16 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
     let warnings = hooked.created.iter().flat_map(|c| &c.warnings);
     for warning in hooked.warnings.iter().chain(warnings) {
         say(warning);
+    }
+    if let Some(confirm) = &hooked.switch.confirm {
+        let when = match hooked.switch.action.runs() {
+            true => "its end",
+            false => "the next boot",
+        };
+        say(&format!(
+            "this switch is taken back unless `cairn confirm` comes within {} of {when}",
+            confirm.timeout
+        ));
     }
     match &hooked.switch.no_point {
         Some(why) if engine.policy.pre_switch.enable => refused(why),
@@ -127,13 +144,13 @@ fn switched(s: &Session) -> Result<Exit, Failure> {
 }
 
 fn booted(s: &Session) -> Result<Exit, Failure> {
-    let booted = boot::boot(&s.engine(), &say)?;
+    let booted = boot::boot(&s.engine(), &s.watcher()?, &say)?;
     tell(&chronicle::note_boot(&s.engine(), &booted));
     if let Some(created) = &booted.created {
         say(&format!("restore point {} taken", short(created.point.id)));
     }
     Ok(match (booted.verdict, booted.done) {
-        (_, Some(Done::WentBack)) => Exit::RolledBack,
+        (_, Some(Done::WentBack | Done::WentBackAtBoot)) => Exit::RolledBack,
         (Some(Verdict::Bad), _) => Exit::Unhealthy,
         _ => Exit::Ok,
     })

@@ -1,8 +1,10 @@
 //! The verbs, one function each: options in, engine, result out.
 
+mod attempt;
 mod cat;
 mod compare;
 mod config;
+mod confirm;
 mod exchange;
 mod generations;
 mod heal;
@@ -21,25 +23,27 @@ mod shell;
 mod takeout;
 mod wellness;
 
-use super::Exit;
 use super::args::{Cli, Command};
 use super::failure::Failure;
 use super::session::Session;
+use super::{End, Exit};
 
 /// Runs one verb.
 ///
 /// # Errors
 /// What is to be told, and which exit code it has.
-pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
-    let command = match cli.command {
-        Command::Completions { shell } => return shell::completions(shell),
-        Command::Man { dir } => return shell::man(&dir),
-        Command::Policy(args) => return policy::run(cli.global, args),
-        Command::Demo(demo) => return super::demo::run(&cli.global, &demo),
-        other => other,
-    };
-    let session = Session::open(cli.global)?;
-    let s = &session;
+pub(super) fn run(cli: Cli) -> Result<End, Failure> {
+    Ok(match cli.command {
+        Command::Completions { shell } => shell::completions(shell)?.into(),
+        Command::Man { dir } => shell::man(&dir)?.into(),
+        Command::Policy(args) => policy::run(cli.global, args)?.into(),
+        Command::Demo(demo) => super::demo::run(&cli.global, &demo)?.into(),
+        Command::Try(args) => attempt::attempt(&Session::open(cli.global)?, args)?,
+        other => run_here(&Session::open(cli.global)?, other)?.into(),
+    })
+}
+
+fn run_here(s: &Session, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Create(args) => points::create(s, args),
         Command::List(args) => points::list(s, &args),
@@ -67,7 +71,10 @@ pub(super) fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Risk(args) => risk::risk(s, &args),
         Command::Learn(args) => learn::run(s, args),
         Command::Hook(hook) => hook::run(s, hook),
+        Command::Confirm(args) => confirm::confirm(s, &args),
+        Command::Revert(args) => confirm::revert(s, &args),
         Command::Demo(_)
+        | Command::Try(_)
         | Command::Policy(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(Exit::Ok),

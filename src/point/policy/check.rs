@@ -36,6 +36,14 @@ pub(super) fn check(policy: &Policy, sets: &[&str]) -> Vec<Wrong> {
         check.not_zero(&format!("{at}/timeout"), one.timeout);
     });
     check.health(&policy.health);
+    check.each(
+        "/notify/commands",
+        &policy.notify.commands,
+        |check, at, one| {
+            check.command(&format!("{at}/command"), &one.command);
+            check.not_zero(&format!("{at}/timeout"), one.timeout);
+        },
+    );
     check.each("/remotes", &policy.remotes, Check::remote);
     for (n, url) in policy.caches.iter().enumerate() {
         let example = "\"https://cache.example.org\"";

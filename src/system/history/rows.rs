@@ -46,7 +46,7 @@ pub(super) fn of_switch(switch: &Switch) -> Result<Vec<Event>, serde_json::Error
         ));
     }
     let back = match result.done {
-        Done::Nothing => None,
+        Done::Nothing | Done::Boots => None,
         Done::Repaired => Some(("profile and boot loader put back", true)),
         Done::WentBack => Some(("went back", true)),
         Done::WentBackAtBoot => Some(("goes back at the next boot", true)),
