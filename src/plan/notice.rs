@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::heal::{Treated, Tried};
 use crate::nix::store_path::StorePath;
 use crate::point::notice::Notice;
 use crate::point::occasion::Occasion;
@@ -128,6 +129,38 @@ pub fn of_boot(outcome: &Outcome, system: &StorePath, instead: Option<&StorePath
     let mut notice = notice.because(&outcome.reasons).then("cairn history");
     notice.system = Some(system.clone());
     notice
+}
+
+/// What is told of an issue that something was tried against.
+pub fn of_treated(treated: &Treated, at: DateTime<Utc>) -> Option<Notice> {
+    let last = treated.tries.last()?;
+    let issue = &treated.issue;
+    let mut notice = match treated.healed {
+        true => Notice::new(
+            Occasion::Healed,
+            at,
+            format!("{issue} is healed: {}", last.action),
+        ),
+        false => {
+            let said = |tried: &Tried| {
+                let trouble = (tried.trouble.as_ref())
+                    .map(|trouble| format!("{}, not taken back: {trouble}", tried.action));
+                let no_help = || format!("{}: no help", tried.action);
+                trouble.unwrap_or_else(no_help)
+            };
+            let reasons: Vec<String> = treated.tries.iter().map(said).collect();
+            Notice::new(
+                Occasion::HealFailed,
+                at,
+                format!("{issue} is not healed: {}", treated.detail),
+            )
+            .because(&reasons)
+            .then("cairn heal -n")
+        }
+    };
+    notice.subject = issue.subject().map(str::to_owned);
+    notice.point = treated.point;
+    Some(notice)
 }
 
 #[cfg(test)]

@@ -62,3 +62,39 @@ fn fields_name_what_it_is_about_and_break_no_line() {
     );
     assert_eq!(field("CAIRN_POINT"), None);
 }
+
+#[test]
+fn an_issue_is_told_of_once_something_was_tried() {
+    let issue = crate::point::Issue::ServiceDown("web.service".to_owned());
+    let mut treated = Treated {
+        issue: issue.clone(),
+        detail: "web.service failed".to_owned(),
+        held: None,
+        until: None,
+        actions: Vec::new(),
+        off: Vec::new(),
+        tries: Vec::new(),
+        healed: false,
+        point: None,
+    };
+    // One that is left alone is not told of at each run.
+    assert_eq!(of_treated(&treated, at()), None);
+    treated.tries.push(Tried {
+        issue,
+        action: crate::point::heal::Action::RestartUnit,
+        verdict: crate::point::event::HealVerdict::Remains,
+        before: Some(80),
+        after: Some(80),
+        millis: 900,
+        said: None,
+        trouble: None,
+    });
+    let failed = of_treated(&treated, at()).unwrap();
+    assert_eq!(failed.event, Occasion::HealFailed);
+    assert_eq!(failed.subject.as_deref(), Some("web.service"));
+    assert!(failed.reasons[0].contains("no help"), "{failed:?}");
+    treated.healed = true;
+    let healed = of_treated(&treated, at()).unwrap();
+    assert_eq!(healed.event, Occasion::Healed);
+    assert!(healed.message.contains("web.service"), "{healed:?}");
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::super::create::{self, Request};
 use super::super::marks::{self, Say};
 use super::super::step::step;
-use super::super::{Engine, EngineError, chronicle};
+use super::super::{Engine, EngineError, chronicle, notify};
 use super::check::{gone, labels};
 use super::finish::{close, finish, has_undo, made_worse};
 use super::plan::{JUDGING, begin, is_asked, look, score, wanted};
@@ -16,6 +16,7 @@ use super::{Ask, act, check_can, foresee, is_judging};
 use crate::heal::decide::spent;
 use crate::heal::{Book, Healed, Hold, Open, Treated, Tried, deed};
 use crate::health::Report;
+use crate::plan::notice;
 use crate::point::document::Trigger;
 use crate::point::event::HealVerdict;
 use crate::point::heal::Action;
@@ -72,6 +73,11 @@ pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed
             };
             run.treat(&mut treated, &report_now)?;
             report_now = look(engine);
+        }
+        if let Some(notice) = notice::of_treated(&treated, engine.clock.now()) {
+            for trouble in notify::tell(engine, &notice) {
+                say(&trouble);
+            }
         }
         healed.issues.push(treated);
         if book.open.is_some() {
