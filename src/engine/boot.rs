@@ -141,13 +141,13 @@ fn go_on(
             });
         })?;
     }
-    if let Some(notice) = notice::asks(&record, engine.clock.now()) {
-        say(&notice.message);
-        for trouble in notify::tell(engine, &notice) {
-            say(&trouble);
-        }
+    let asked = notice::asks(&record, engine.clock.now());
+    asked.iter().for_each(|notice| say(&notice.message));
+    let started = watcher.start(engine, record.id);
+    for trouble in asked.iter().flat_map(|notice| notify::tell(engine, notice)) {
+        say(&trouble);
     }
-    if let Err(error) = watcher.start(engine, record.id) {
+    if let Err(error) = started {
         say(&format!(
             "nobody else can wait for that, so the boot does: {error}"
         ));
@@ -161,8 +161,9 @@ fn goes_back(switch: &Switch) -> bool {
     let answer = switch.answer.as_ref().map(|answered| answered.answer);
     let asked = matches!(answer, Some(Answer::Reverted | Answer::TimedOut));
     let bad = (switch.judged.as_ref()).is_some_and(|judged| judged.verdict == Verdict::Bad);
-    // A command that was cut off is as if it had never been run.
-    let tried = switch.tried.is_some() && !switch.is_unanswered();
+    // A command that was cut off before its gate was through is as if it had
+    // never been run.
+    let tried = switch.tried.is_some() && switch.judged.is_none() && answer.is_none();
     (switch.is_pending() && (bad || asked || tried)) || (switch.runs_later() && asked)
 }
 

@@ -228,7 +228,8 @@ pub fn revert(
 ) -> Result<Given, EngineError> {
     let record = to_revert(engine, id)?;
     let after_boot = record.runs_later() && record.boot != switches::boot_id();
-    if !record.is_pending() && !(after_boot && record.is_unanswered()) {
+    let is_open = record.is_pending() || (after_boot && record.is_unanswered());
+    if !is_open {
         let switch = gate::take_back(engine, &record, say)?;
         return Ok(Given {
             switch,

@@ -177,15 +177,12 @@ fn drop_record(engine: &Engine<'_>, id: PointId) -> Result<(), EngineError> {
 /// Whether a try is at work, whose gate judges what is switched to meanwhile.
 /// One that was killed is not.
 pub fn is_at_work(engine: &Engine<'_>) -> bool {
-    let Ok((records, _)) = switches::read(engine.layout) else {
+    // Nearly always there is none, and nothing has to be read.
+    let held = switches::trying(engine.layout, std::time::Duration::ZERO);
+    if !matches!(held, Err(LockError::Held { .. })) {
         return false;
-    };
+    }
     let boot = switches::boot_id();
-    let trying = records.iter().any(|s| s.boot == boot && s.is_trying());
-    let patience = std::time::Duration::ZERO;
-    trying
-        && matches!(
-            switches::trying(engine.layout, patience),
-            Err(LockError::Held { .. })
-        )
+    switches::read(engine.layout)
+        .is_ok_and(|(records, _)| records.iter().any(|s| s.boot == boot && s.is_trying()))
 }

@@ -173,6 +173,48 @@ fn only_what_was_well_before_is_blamed() {
 }
 
 #[test]
+fn what_may_only_be_booted_into_is_made_the_boot_default() {
+    let case = |switch, inhibited| Case {
+        switch,
+        reached: Reached::Refused,
+        verdict: Verdict::Bad,
+        default_moved: true,
+        inhibited,
+        before_is_bad: false,
+    };
+    let switch = from_1_to_2(Action::Switch);
+    assert_eq!(decide(case(&switch, true)), (Decision::Boot, None));
+    assert_eq!(decide(case(&switch, false)), (Decision::Repair, None));
+    // Nobody asked for that to be booted.
+    let test = from_1_to_2(Action::Test);
+    assert_eq!(decide(case(&test, true)), (Decision::Repair, None));
+}
+
+#[test]
+fn what_a_command_did_goes_back_though_the_system_is_the_same() {
+    let mut tried = from_1_to_2(Action::Try);
+    tried.to = path(1);
+    fn case(switch: &Switch) -> Case<'_> {
+        Case {
+            switch,
+            reached: Reached::Switched,
+            verdict: Verdict::Bad,
+            default_moved: false,
+            inhibited: false,
+            before_is_bad: true,
+        }
+    }
+    assert_eq!(decide(case(&tried)).0, Decision::Leave);
+    tried.tried = Some(crate::point::switch::Tried {
+        command: "false".to_owned(),
+        state: Vec::new(),
+        may_fail: false,
+        exit: Some(1),
+    });
+    assert_eq!(decide(case(&tried)), (Decision::GoBack, None));
+}
+
+#[test]
 fn what_is_done_fits_what_came_of_it() {
     let switch = from_1_to_2(Action::Switch);
     let case = |reached, verdict, default_moved, before_is_bad| Case {

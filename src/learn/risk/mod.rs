@@ -19,7 +19,7 @@ use super::estimate::float;
 use super::{Judged, Ledger, Origin};
 use crate::point::Switch;
 use crate::point::risk::Features;
-use crate::point::switch::{Reached, Verdict};
+use crate::point::switch::{Answer, Reached, Verdict};
 
 pub use features::NAMES;
 pub use weights::Weights;
@@ -61,8 +61,15 @@ pub fn cases(records: &[Switch]) -> Vec<Case> {
 }
 
 /// Whether a switch failed its gate; `None` when that was not found out.
+///
+/// What nobody confirmed may well have been good, and what a try ran says
+/// nothing of systems.
 pub fn failed(switch: &Switch) -> Option<bool> {
     let result = switch.result.as_ref()?;
+    let answer = switch.answer.as_ref().map(|answered| answered.answer);
+    if switch.tried.is_some() || answer == Some(Answer::TimedOut) {
+        return None;
+    }
     match (result.verdict, result.reached) {
         (_, Reached::Interrupted) | (Verdict::None, _) => None,
         (Verdict::Good, _) => Some(false),

@@ -162,3 +162,30 @@ fn forecasts_that_were_too_high_are_set_right_when_there_are_enough() {
     let learned = assess(&usual(), &all(120, 12), &BTreeMap::new(), now());
     assert!(learned.calibrated);
 }
+
+#[test]
+fn what_nobody_confirmed_and_what_a_try_ran_say_nothing_of_systems() {
+    let with = |more: serde_json::Value| {
+        let mut switch = serde_json::json!({
+            "version": 1,
+            "id": "0199d1a0-0000-7000-8000-000000000001",
+            "started": now(),
+            "action": "switch",
+            "to": format!("/nix/store/{}-nixos-system-2", "0".repeat(32)),
+            "before": {},
+            "boot": "b",
+            "result": { "at": now(), "reached": "switched", "verdict": "bad", "done": "went-back" },
+        });
+        let more = more.as_object().unwrap().clone();
+        switch.as_object_mut().unwrap().extend(more);
+        failed(&serde_json::from_value(switch).unwrap())
+    };
+    let answer = |answer: &str| serde_json::json!({ "answer": { "answer": answer, "at": now() } });
+    assert_eq!(with(serde_json::json!({})), Some(true));
+    assert_eq!(with(answer("reverted")), Some(true));
+    assert_eq!(with(answer("timed-out")), None);
+    assert_eq!(
+        with(serde_json::json!({ "tried": { "command": "false" } })),
+        None
+    );
+}
