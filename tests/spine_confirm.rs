@@ -101,6 +101,27 @@ fn confirmed_it_stays_and_only_then_is_known_good() {
 }
 
 #[test]
+fn what_an_open_switch_goes_back_to_is_not_pruned() {
+    let Some(m) = switched(LONG) else { return };
+    let point = m.history()[0]["point"].as_str().unwrap().to_owned();
+    let mut watcher = watching(&m);
+    for _ in 0..2 {
+        m.run(&["create", "--pin"]).ends(0);
+    }
+    m.run(&["mark-good", "latest"]).ends(0);
+    m.run(&["prune", "--keep-last", "1", "-y"]).ends(0);
+    let listed = m.run(&["--json", "list"]).ends(0).json();
+    let ids: Vec<&str> = (listed["points"]["items"].as_array().unwrap().iter())
+        .map(|p| p["id"].as_str().unwrap())
+        .collect();
+    assert!(ids.contains(&&*point), "{ids:?} without {point}");
+    m.run(&["revert", "-y"]).ends(0);
+    assert_eq!(watcher.wait().unwrap().code(), Some(21));
+    assert_eq!(m.history()[0]["result"]["done"], "went-back");
+    assert_eq!(m.history()[0]["result"]["trouble"], Value::Null);
+}
+
+#[test]
 fn revert_asks_shows_and_is_the_last_word() {
     let Some(m) = switched(LONG) else { return };
     let mut watcher = watching(&m);

@@ -546,7 +546,7 @@ impl EngineError {
             Self::Vault(e) if e.is_no_space() => {
                 "cairn prune (it also frees what this attempt had stored)".into()
             }
-            Self::Vault(_) => "cairn verify".into(),
+            Self::Vault(_) => "cairn verify --read-data (and then with --repair)".into(),
             Self::ToplevelGone { point, recipe, .. } => match recipe {
                 Some(line) => format!(
                     "cairn restore {point} --rebuild (or --from URL; by hand: cairn restore \

@@ -8,9 +8,11 @@ use super::{Engine, EngineError, chronicle, create};
 use crate::plan::prune::{self as planner, Item, Policy, Protection, PrunePlan};
 use crate::point::document::Trigger;
 use crate::point::policy::{Keep, When};
-use crate::point::{self, Marks, Point, PointId};
+use crate::point::{self, Marks, Point, PointId, Switch};
 use crate::system::points::Catalogue;
-use crate::system::{fault, generations, journal, loader, pins, pointers, points, policy_file};
+use crate::system::{
+    fault, generations, healing, journal, loader, pins, pointers, points, policy_file, switches,
+};
 use crate::vault::{PruneStats, Vault, VaultDir, VaultError};
 
 /// What a prune did.
@@ -120,7 +122,8 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
         all.iter().rev().filter(ours)
     };
     let latest_good = ours().find(|(p, m)| p.is_good(m)).map(|(p, _)| p.id);
-    let needed = needed_by_journal(engine)?;
+    let mut needed = needed_by_journal(engine)?;
+    needed.extend(needed_by_gates(engine)?);
     let newest_of = |wanted: Option<crate::nix::store_path::StorePath>| {
         wanted.and_then(|w| {
             ours()
@@ -184,6 +187,19 @@ fn items(engine: &Engine<'_>, catalogue: &Catalogue) -> Result<Vec<Item>, Engine
         }
     };
     Ok(all.iter().map(item).collect())
+}
+
+/// Points that a switch or a try goes back to that is not yet judged or
+/// confirmed, and those that healing goes back to if what it does is of no help.
+fn needed_by_gates(engine: &Engine<'_>) -> Result<Vec<PointId>, EngineError> {
+    let (switches, _) = switches::read(engine.layout)?;
+    let open = |s: &Switch| s.is_pending() || s.is_unanswered();
+    let open = switches.into_iter().filter(open);
+    let mut ids: Vec<PointId> = open.filter_map(|s| s.point).collect();
+    // Damage of the book is told by healing.
+    let (book, _) = healing::read(engine.layout)?;
+    ids.extend(book.open.and_then(|open| open.point));
+    Ok(ids)
 }
 
 /// Points an unfinished restore needs, and the undo point of the last one.

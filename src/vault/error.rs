@@ -82,7 +82,7 @@ pub enum VaultError {
 
     /// Stored content is missing or does not decrypt to what was stored.
     #[error(
-        "could not {operation} in {}: damaged {}: {detail} (nothing was changed); run `cairn verify`",
+        "could not {operation} in {}: damaged {}: {detail} (nothing was changed)",
         Show(repository),
         ShowAll(files)
     )]

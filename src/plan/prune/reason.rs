@@ -49,7 +49,7 @@ impl fmt::Display for Protection {
             Self::PairHalf => "half of a pair whose other half is kept",
             Self::OnlyPoint => "the only one",
             Self::NewestMeant => "the newest not taken by a restore",
-            Self::Running => "needed to resume or undo a restore",
+            Self::Running => "needed to go back to",
         })
     }
 }
