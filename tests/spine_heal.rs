@@ -288,6 +288,35 @@ fn a_switch_that_is_judged_is_waited_for() {
 }
 
 #[test]
+fn what_somebody_has_to_confirm_is_not_known_good_by_healing() {
+    let Some(m) = Ailing::new() else { return };
+    m.unit("web.service", "failed");
+    m.run(&["hook", "pre-switch", m.0.0.path(System::Three), "switch"])
+        .ends(0);
+    let dir = m.0.0.state().join("switches");
+    let records = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let path = records
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|ext| ext == "json"))
+        .unwrap();
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["to"] = json!(m.0.0.path(System::Two));
+    record["boot"] = json!("before");
+    record["confirm"] = json!({ "timeout": "10min" });
+    fs::write(&path, record.to_string()).unwrap();
+    let healed = m.heal(0, &[]);
+    assert_eq!(healed["issues"][0]["healed"], true, "{healed:#}");
+    assert!(healed["markedGood"].is_null(), "{healed:#}");
+    record["answer"] = json!({ "answer": "confirmed", "at": "2026-11-20T12:00:00Z" });
+    fs::write(&path, record.to_string()).unwrap();
+    m.unit("web.service", "failed");
+    let healed = m.heal(0, &["--issue", "service-down"]);
+    assert_eq!(healed["markedGood"], m.0.0.path(System::Two), "{healed:#}");
+}
+
+#[test]
 fn bad_calls_are_refused_in_two_lines() {
     let Some(m) = Ailing::new() else { return };
     // A root that does not run.

@@ -16,6 +16,7 @@ use super::{Ask, act, check_can, foresee, is_judging};
 use crate::heal::decide::spent;
 use crate::heal::{Book, Healed, Hold, Open, Treated, Tried, deed};
 use crate::health::Report;
+use crate::nix::store_path::StorePath;
 use crate::plan::notice;
 use crate::point::document::Trigger;
 use crate::point::event::HealVerdict;
@@ -278,6 +279,15 @@ fn told(tried: &Tried) -> String {
     }
 }
 
+/// Whether somebody still has to confirm a switch to this system, in whichever
+/// boot it was made.
+fn is_owed(engine: &Engine<'_>, running: &StorePath) -> Result<bool, EngineError> {
+    let (records, _) = switches::read(engine.layout)?;
+    Ok(records
+        .iter()
+        .any(|switch| switch.to == *running && switch.is_unanswered()))
+}
+
 /// A machine that was healed, and is well in all that is required, runs a
 /// system that works: known-good, and so is the point that holds it.
 fn mark_good(
@@ -290,6 +300,13 @@ fn mark_good(
     let Some(running) = pointers::current(engine.layout).filter(|_| well) else {
         return Ok(());
     };
+    if is_judging(engine)? || is_owed(engine, &running)? {
+        let name = running.name();
+        healed.notes.push(format!(
+            "{name} is not marked known-good before the switch to it is confirmed"
+        ));
+        return Ok(());
+    }
     let marked = step("heal.marked", || {
         Ok(known_good::mark(engine.layout, &running)?)
     });
