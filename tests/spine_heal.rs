@@ -281,9 +281,22 @@ fn a_switch_that_is_judged_is_waited_for() {
     m.0.0.set(System::Three);
     m.run(&["hook", "pre-switch", m.0.0.path(System::Three), "switch"])
         .ends(0);
-    let healed = m.heal(0, &[]);
+    // The machine is not well, and that is all that is said of it.
+    let healed = m.heal(20, &[]);
     let note = healed["notes"][0].as_str().unwrap();
     assert!(note.contains("a switch is being judged"), "{note}");
+    // Even what was cut off waits.
+    let cut_off = json!({ "version": 1, "turn": 1, "open": {
+        "id": "019a0000-0000-7000-8000-000000000001", "at": "2026-11-20T12:00:00Z", "boot": "before",
+        "issue": { "kind": "service-down", "subject": "web.service" }, "action": "roll-back",
+        "undo": [{ "system": { "point": "019a0000-0000-7000-8000-000000000002" } }],
+    } });
+    fs::write(m.0.0.state().join("healing.json"), cut_off.to_string()).unwrap();
+    let healed = m.heal(20, &[]);
+    assert!(healed["finished"].is_null(), "{healed}");
+    let note = healed["notes"][0].as_str().unwrap();
+    assert!(note.contains("a switch is being judged"), "{note}");
+    assert_eq!(m.book()["open"], cut_off["open"]);
     assert_eq!(m.done(), "");
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::nix::store_path::StorePath;
 use crate::point::event::HealVerdict;
 use crate::point::heal::Action;
 use crate::point::{BytePath, Issue, PointId};
@@ -89,6 +90,10 @@ pub struct Open {
     /// Checks that are required and failed before, by label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<String>,
+    /// Where the action changes the system: what it changes to, and what ran
+    /// and was the profile's before. Any other is somebody else's doing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub systems: Vec<StorePath>,
     /// The restore point taken before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<PointId>,
@@ -245,6 +250,7 @@ pub(super) mod tests {
             action,
             before: Some(60),
             failing: Vec::new(),
+            systems: Vec::new(),
             point: None,
             undo: vec![Undo::Start(vec!["a.service".into()])],
         }

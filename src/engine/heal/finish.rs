@@ -11,10 +11,11 @@ use super::take_back::take_back;
 use super::{VERB, plan};
 use crate::heal::{Book, Open, Tried, Undo};
 use crate::health::Report;
+use crate::nix::store_path::StorePath;
 use crate::point::Verdict;
 use crate::point::event::{HealAttempt, HealVerdict, Item};
 use crate::system::probe::Depth;
-use crate::system::{healing, journal, switches};
+use crate::system::{generations, healing, journal, pointers, switches};
 
 /// Ends the action that the book has under way, if it has one: where the issue
 /// is gone it has helped, otherwise it is taken back.
@@ -26,7 +27,7 @@ pub(super) fn finish(
     book: &mut Book,
     say: &dyn Fn(&str),
 ) -> Result<Option<Tried>, EngineError> {
-    let Some(open) = book.open.clone() else {
+    let Some(mut open) = book.open.clone() else {
         return Ok(None);
     };
     say(&format!(
@@ -41,23 +42,27 @@ pub(super) fn finish(
     }
     let same_boot = open.boot == switches::boot_id();
     let report = health::look(engine, &health::Ask::of(Depth::All));
-    let is_gone = match ours {
-        true => Err("it was cut off before it could help".to_owned()),
-        false => gone(engine, &open.issue, &labels(&report, &open.issue)),
+    let moved_on = moved_on(&open.systems, &runs_and_boots(engine));
+    let is_gone = match (moved_on, ours) {
+        (true, _) => Err("the system was switched since, and stays as it is".to_owned()),
+        (false, true) => Err("it was cut off before it could help".to_owned()),
+        (false, false) => gone(engine, &open.issue, &labels(&report, &open.issue)),
     };
     let is_gone = is_gone.and_then(|()| match made_worse(&open, &report) {
         Some(worse) => Err(worse),
         None => Ok(()),
     });
-    let mut undo = open.undo.clone();
-    undo.retain(|one| same_boot || !one.ends_with_the_boot());
+    open.undo.retain(|one| match one {
+        Undo::System { .. } if moved_on => false,
+        _ => same_boot || !one.ends_with_the_boot(),
+    });
     let (verdict, said) = match is_gone {
         Ok(()) => (HealVerdict::Recovered, None),
         Err(said) => {
-            if let Err(error) = take_back(engine, &undo) {
+            if let Err(error) = take_back(engine, &open.undo) {
                 trouble.get_or_insert(error);
             }
-            let verdict = match undo.is_empty() {
+            let verdict = match open.undo.is_empty() {
                 true => HealVerdict::Remains,
                 false => HealVerdict::TakenBack,
             };
@@ -67,6 +72,7 @@ pub(super) fn finish(
     let after = plan::score(engine);
     let tried = close(engine, book, &open, verdict, after, said, trouble, say)?;
     say(&match (verdict, &tried.trouble) {
+        _ if moved_on => "the system was switched since, and stays as it is".to_owned(),
         (HealVerdict::Recovered, _) => format!("{} is gone", open.issue),
         (_, None) => format!("{} is as it was before", open.issue),
         (_, Some(trouble)) => format!("it could not be taken back: {trouble}"),
@@ -91,7 +97,9 @@ pub(super) fn close(
     let now = engine.clock.now();
     let millis = elapsed(open.at, now);
     // What a reboot came to says nothing about the action.
-    let counts = open.boot == switches::boot_id();
+    // Nor does what somebody else's switch came to.
+    let counts =
+        open.boot == switches::boot_id() && !moved_on(&open.systems, &runs_and_boots(engine));
     let attempt = HealAttempt {
         id: open.id,
         at: open.at,
@@ -142,6 +150,21 @@ pub(super) fn has_undo(open: &Open) -> bool {
     })
 }
 
+/// What runs, and what the profile has.
+pub(super) fn runs_and_boots(engine: &Engine<'_>) -> Vec<StorePath> {
+    let profile = generations::current_of(engine.layout, engine.profile);
+    let running = pointers::current(engine.layout);
+    running
+        .into_iter()
+        .chain(profile.map(|generation| generation.toplevel))
+        .collect()
+}
+
+/// Whether the machine has another system than those an action leaves.
+fn moved_on(systems: &[StorePath], now: &[StorePath]) -> bool {
+    !systems.is_empty() && now.iter().any(|system| !systems.contains(system))
+}
+
 /// What is required and fails only since the action: where the action can be
 /// taken back, that is the better way.
 pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
@@ -151,4 +174,21 @@ pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
     let new = |verdict: &&Verdict| !open.failing.contains(&verdict.label());
     let worse = after.broken().find(new)?;
     Some(format!("{} failed since: {}", worse.label(), worse.detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_no_action_left_was_switched_to_since() {
+        let system = |n: u8| {
+            let path = format!("/nix/store/{}-system-{n}", "0".repeat(32));
+            StorePath::from_absolute_path(path.as_bytes()).unwrap()
+        };
+        let left = [system(1), system(2)];
+        assert!(!moved_on(&left, &[system(2), system(1)]));
+        assert!(moved_on(&left, &[system(2), system(3)]));
+        assert!(!moved_on(&[], &[system(3)]));
+    }
 }
