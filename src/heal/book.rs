@@ -90,6 +90,10 @@ pub struct Open {
     /// Checks that are required and failed before, by label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<String>,
+    /// Units that failed or did not stay up before; absent where an earlier
+    /// release wrote the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Vec<String>>,
     /// Where the action changes the system: what it changes to, and what ran
     /// and was the profile's before. Any other is somebody else's doing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -250,6 +254,7 @@ pub(super) mod tests {
             action,
             before: Some(60),
             failing: Vec::new(),
+            units: None,
             systems: Vec::new(),
             point: None,
             undo: vec![Undo::Start(vec!["a.service".into()])],

@@ -165,13 +165,33 @@ fn moved_on(systems: &[StorePath], now: &[StorePath]) -> bool {
     !systems.is_empty() && now.iter().any(|system| !systems.contains(system))
 }
 
+/// Units that failed, or do not stay up.
+pub(super) fn down(report: &Report) -> Vec<String> {
+    report
+        .broken()
+        .filter(|verdict| is_of_units(verdict))
+        .flat_map(|verdict| verdict.subjects.clone())
+        .collect()
+}
+
+/// Whether a check is of all units, and names those that are down.
+fn is_of_units(verdict: &Verdict) -> bool {
+    matches!(verdict.name.as_str(), "units" | "restarts")
+}
+
 /// What is required and fails only since the action: where the action can be
 /// taken back, that is the better way.
 pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
     if !has_undo(open) {
         return None;
     }
-    let new = |verdict: &&Verdict| !open.failing.contains(&verdict.label());
+    // All units share one check: who is down counts, not that somebody is.
+    let new = |verdict: &&Verdict| match &open.units {
+        Some(before) if is_of_units(verdict) => {
+            verdict.subjects.iter().any(|unit| !before.contains(unit))
+        }
+        _ => !open.failing.contains(&verdict.label()),
+    };
     let worse = after.broken().find(new)?;
     Some(format!("{} failed since: {}", worse.label(), worse.detail))
 }
@@ -179,6 +199,49 @@ pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::point::heal::Action;
+    use crate::point::health::Status;
+    use crate::point::{Issue, PointId, Policy};
+
+    fn units(name: &str, down: &[&str]) -> Verdict {
+        Verdict {
+            name: name.into(),
+            of: None,
+            required: true,
+            status: Status::Failing,
+            value: None,
+            detail: "some failed".into(),
+            subjects: down.iter().map(|unit| (*unit).to_owned()).collect(),
+        }
+    }
+
+    fn report(checks: Vec<Verdict>) -> Report {
+        Report::new(checks, &Policy::default())
+    }
+
+    #[test]
+    fn another_unit_that_is_down_since_makes_it_worse_and_the_same_one_does_not() {
+        let before = report(vec![units("units", &["web.service", "db.service"])]);
+        let at = "2026-11-20T12:00:00Z".parse().unwrap();
+        let open = Open {
+            id: "019a0000-0000-7000-8000-000000000001".parse().unwrap(),
+            at,
+            boot: "b".into(),
+            issue: Issue::ServiceDown("web.service".into()),
+            action: Action::RestartUnit,
+            before: None,
+            failing: before.broken().map(Verdict::label).collect(),
+            units: Some(down(&before)),
+            systems: Vec::new(),
+            point: None,
+            undo: vec![Undo::Start(vec!["api.service".into()])],
+        };
+        let worse = |name, down: &[&str]| made_worse(&open, &report(vec![units(name, down)]));
+        assert_eq!(worse("units", &["db.service"]), None);
+        assert_eq!(worse("restarts", &["db.service"]), None);
+        assert!(worse("units", &["api.service"]).is_some());
+        assert!(worse("restarts", &["db.service", "api.service"]).is_some());
+    }
 
     #[test]
     fn a_system_that_no_action_left_was_switched_to_since() {

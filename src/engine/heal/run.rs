@@ -8,7 +8,7 @@ use super::super::marks::{self, Say};
 use super::super::step::step;
 use super::super::{Engine, EngineError, chronicle, notify};
 use super::check::{gone, labels};
-use super::finish::{close, finish, has_undo, made_worse, runs_and_boots};
+use super::finish::{close, down, finish, has_undo, made_worse, runs_and_boots};
 use super::plan::{JUDGING, begin, is_asked, look, score, wanted};
 use super::prepare::{Prepared, Work, prepare};
 use super::take_back::take_back;
@@ -226,6 +226,7 @@ impl Run<'_, '_> {
             action,
             before: report.score,
             failing: report.broken().map(Verdict::label).collect(),
+            units: Some(down(report)),
             systems: match &prepared.work {
                 Work::System(to) => {
                     let mut systems = runs_and_boots(engine);
