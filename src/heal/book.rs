@@ -138,6 +138,14 @@ pub enum Undo {
 }
 
 impl Undo {
+    /// The restore point it brings something back from.
+    pub fn point(&self) -> Option<PointId> {
+        match self {
+            Self::Files { point, .. } | Self::System { point } => Some(*point),
+            _ => None,
+        }
+    }
+
     /// Whether a reboot does the same: units, shares and governors are then
     /// what the system says.
     pub fn ends_with_the_boot(&self) -> bool {

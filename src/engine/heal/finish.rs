@@ -12,6 +12,7 @@ use super::{VERB, plan};
 use crate::heal::{Book, Open, Tried, Undo};
 use crate::health::Report;
 use crate::nix::store_path::StorePath;
+use crate::point::PointId;
 use crate::point::Verdict;
 use crate::point::event::{HealAttempt, HealVerdict, Item};
 use crate::system::probe::Depth;
@@ -59,6 +60,14 @@ pub(super) fn finish(
     let (verdict, said) = match is_gone {
         Ok(()) => (HealVerdict::Recovered, None),
         Err(said) => {
+            // What no point holds any longer would be in the way for ever.
+            let lost = lost(engine, &open.undo)?;
+            if let Some(point) = lost.first() {
+                let point = point.short_among([]);
+                trouble.get_or_insert(format!("its restore point {point} is gone"));
+                open.undo
+                    .retain(|one| one.point().is_none_or(|point| !lost.contains(&point)));
+            }
             if let Err(error) = take_back(engine, &open.undo) {
                 trouble.get_or_insert(error);
             }
@@ -165,6 +174,18 @@ fn moved_on(systems: &[StorePath], now: &[StorePath]) -> bool {
     !systems.is_empty() && now.iter().any(|system| !systems.contains(system))
 }
 
+/// The restore points that these need and that are no longer there.
+fn lost(engine: &Engine<'_>, undo: &[Undo]) -> Result<Vec<PointId>, EngineError> {
+    let catalogue = engine.catalogue()?;
+    // One that cannot be read may be repaired.
+    if !catalogue.damaged.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_there = |id: &PointId| catalogue.points.iter().any(|(point, _)| point.id == *id);
+    let needed = undo.iter().filter_map(Undo::point);
+    Ok(needed.filter(|id| !is_there(id)).collect())
+}
+
 /// Units that failed, or do not stay up.
 pub(super) fn down(report: &Report) -> Vec<String> {
     report
@@ -201,7 +222,7 @@ mod tests {
     use super::*;
     use crate::point::heal::Action;
     use crate::point::health::Status;
-    use crate::point::{Issue, PointId, Policy};
+    use crate::point::{Issue, Policy};
 
     fn units(name: &str, down: &[&str]) -> Verdict {
         Verdict {
