@@ -129,8 +129,15 @@ fn revert_asks_shows_and_is_the_last_word() {
     assert!(shown.out.contains("would take back"), "{}", shown.out);
     m.run(&["revert"]).ends(2);
     assert!(m.history()[0]["answer"].is_null());
+    // Somebody had called it good all the same.
+    let good = m.0.root().join("nix/var/nix/gcroots/cairn/known-good");
+    let path = std::path::Path::new(m.0.path(System::Three));
+    let mark = good.join(path.file_name().unwrap());
+    fs::create_dir_all(&good).unwrap();
+    std::os::unix::fs::symlink(path, &mark).unwrap();
     m.run(&["revert", "-y"]).ends(0);
     assert_eq!(watcher.wait().unwrap().code(), Some(21));
+    assert!(fs::symlink_metadata(&mark).is_err());
     let record = &m.history()[0];
     assert_eq!(record["result"]["done"], "went-back");
     assert_eq!(record["answer"]["answer"], "reverted");

@@ -281,10 +281,52 @@ fn a_switch_that_is_judged_is_waited_for() {
     m.0.0.set(System::Three);
     m.run(&["hook", "pre-switch", m.0.0.path(System::Three), "switch"])
         .ends(0);
-    let healed = m.heal(0, &[]);
+    // The machine is not well, and that is all that is said of it.
+    let healed = m.heal(20, &[]);
     let note = healed["notes"][0].as_str().unwrap();
     assert!(note.contains("a switch is being judged"), "{note}");
+    // Even what was cut off waits.
+    let cut_off = json!({ "version": 1, "turn": 1, "open": {
+        "id": "019a0000-0000-7000-8000-000000000001", "at": "2026-11-20T12:00:00Z", "boot": "before",
+        "issue": { "kind": "service-down", "subject": "web.service" }, "action": "roll-back",
+        "undo": [{ "system": { "point": "019a0000-0000-7000-8000-000000000002" } }],
+    } });
+    fs::write(m.0.0.state().join("healing.json"), cut_off.to_string()).unwrap();
+    let healed = m.heal(20, &[]);
+    assert!(healed["finished"].is_null(), "{healed}");
+    let note = healed["notes"][0].as_str().unwrap();
+    assert!(note.contains("a switch is being judged"), "{note}");
+    assert_eq!(m.book()["open"], cut_off["open"]);
     assert_eq!(m.done(), "");
+}
+
+#[test]
+fn what_somebody_has_to_confirm_is_not_known_good_by_healing() {
+    let Some(m) = Ailing::new() else { return };
+    m.unit("web.service", "failed");
+    m.run(&["hook", "pre-switch", m.0.0.path(System::Three), "switch"])
+        .ends(0);
+    let dir = m.0.0.state().join("switches");
+    let records = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let path = records
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|ext| ext == "json"))
+        .unwrap();
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["to"] = json!(m.0.0.path(System::Two));
+    record["boot"] = json!("before");
+    record["confirm"] = json!({ "timeout": "10min" });
+    fs::write(&path, record.to_string()).unwrap();
+    let healed = m.heal(0, &[]);
+    assert_eq!(healed["issues"][0]["healed"], true, "{healed:#}");
+    assert!(healed["markedGood"].is_null(), "{healed:#}");
+    record["answer"] = json!({ "answer": "confirmed", "at": "2026-11-20T12:00:00Z" });
+    fs::write(&path, record.to_string()).unwrap();
+    m.unit("web.service", "failed");
+    let healed = m.heal(0, &["--issue", "service-down"]);
+    assert_eq!(healed["markedGood"], m.0.0.path(System::Two), "{healed:#}");
 }
 
 #[test]

@@ -115,6 +115,30 @@ fn without_a_point_in_which_it_parses_the_file_is_left_alone() {
     assert_eq!(issue["tries"], json!([]));
 }
 
+#[test]
+fn what_no_point_holds_any_longer_is_told_once_and_healing_goes_on() {
+    let Some(m) = with_broken_file(&json!({})) else {
+        return;
+    };
+    let book = json!({ "version": 1, "turn": 1, "open": {
+        "id": "019a0000-0000-7000-8000-000000000001", "at": Utc::now(), "boot": "before",
+        "issue": { "kind": "config-invalid", "subject": "/etc/nixos/hardware.nix" },
+        "action": "restore-configuration",
+        "undo": [{ "files": {
+            "point": "019a0000-0000-7000-8000-000000000002", "paths": ["/etc/nixos/hardware.nix"],
+        } }],
+    } });
+    fs::write(m.0.0.state().join("healing.json"), book.to_string()).unwrap();
+    m.unit("web.service", "failed");
+    let healed = m.heal(3, &[]);
+    let trouble = healed["finished"]["trouble"].as_str().unwrap();
+    assert!(trouble.contains("is gone"), "{trouble}");
+    assert_eq!(m.state("web.service"), "active");
+    assert_eq!(m.0.0.read(FILE), "{ broken = ; }\n");
+    let again = m.heal(20, &[]);
+    assert!(again["finished"].is_null(), "{again}");
+}
+
 /// What the script does after systemd did something.
 fn then(m: &Ailing, script: &str) {
     let root = m.0.0.root();

@@ -172,6 +172,14 @@ pub(super) fn finish(
     {
         outcome.trouble = Some(format!("it could not be marked known-good: {error}"));
     }
+    // Whoever takes it back says that it is not good, whoever said so before.
+    let reverted = |answered: &Answered| answered.answer == Answer::Reverted;
+    if record.tried.is_none()
+        && record.answer.as_ref().is_some_and(reverted)
+        && let Err(error) = known_good::unmark(engine.layout, &record.to)
+    {
+        outcome.trouble = Some(format!("it is still marked known-good: {error}"));
+    }
     outcome.at = engine.clock.now();
     let (record, ()) = switches::change(engine.layout, id, |record| {
         record.judged = None;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::nix::store_path::StorePath;
 use crate::point::event::HealVerdict;
 use crate::point::heal::Action;
 use crate::point::{BytePath, Issue, PointId};
@@ -89,6 +90,14 @@ pub struct Open {
     /// Checks that are required and failed before, by label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<String>,
+    /// Units that failed or did not stay up before; absent where an earlier
+    /// release wrote the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Vec<String>>,
+    /// Where the action changes the system: what it changes to, and what ran
+    /// and was the profile's before. Any other is somebody else's doing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub systems: Vec<StorePath>,
     /// The restore point taken before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<PointId>,
@@ -129,6 +138,14 @@ pub enum Undo {
 }
 
 impl Undo {
+    /// The restore point it brings something back from.
+    pub fn point(&self) -> Option<PointId> {
+        match self {
+            Self::Files { point, .. } | Self::System { point } => Some(*point),
+            _ => None,
+        }
+    }
+
     /// Whether a reboot does the same: units, shares and governors are then
     /// what the system says.
     pub fn ends_with_the_boot(&self) -> bool {
@@ -245,6 +262,8 @@ pub(super) mod tests {
             action,
             before: Some(60),
             failing: Vec::new(),
+            units: None,
+            systems: Vec::new(),
             point: None,
             undo: vec![Undo::Start(vec!["a.service".into()])],
         }

@@ -91,8 +91,9 @@ fn sums(layout: &Layout, figure: fn(&Path) -> Option<u64>) -> BTreeMap<String, u
     sums
 }
 
-/// The service a process runs in: the last part of its control group that is
-/// one.
+/// The service a process runs in: the first unit of its control group that is
+/// no slice. What comes below that is a container's or a user's own, and has
+/// names that mean something else here.
 fn unit(process: &Path) -> Option<String> {
     let groups = fs::read_to_string(process.join("cgroup")).ok()?;
     unit_in(&groups)
@@ -106,8 +107,8 @@ fn unit_in(groups: &str) -> Option<String> {
             .or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))
     })?;
     path.split('/')
-        .rev()
-        .find(|part| part.ends_with(".service"))
+        .find(|part| part.ends_with(".service") || part.ends_with(".scope"))
+        .filter(|unit| unit.ends_with(".service"))
         .map(str::to_owned)
 }
 
@@ -170,6 +171,16 @@ mod tests {
         assert_eq!(unit_in(hybrid).as_deref(), Some("db.service"));
         assert_eq!(unit_in("0::/init.scope\n"), None);
         assert_eq!(unit_in("0::/\n"), None);
+    }
+
+    #[test]
+    fn units_within_a_container_or_of_a_user_are_not_the_machines() {
+        let inner = "0::/machine.slice/container@web.service/system.slice/nginx.service\n";
+        assert_eq!(unit_in(inner).as_deref(), Some("container@web.service"));
+        let user = "0::/user.slice/user-1.slice/user@1.service/app.slice/nginx.service\n";
+        assert_eq!(unit_in(user).as_deref(), Some("user@1.service"));
+        let scope = "0::/machine.slice/machine-web.scope/system.slice/nginx.service\n";
+        assert_eq!(unit_in(scope), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn heal(s: &Session, args: &Heal) -> Result<Exit, Failure> {
         let plan = heal::plan(&engine, &ask)?;
         let acts = plan.cut_off || plan.issues.iter().any(|treated| treated.held.is_none());
         if s.dry_run() {
-            return show(s, &plan, &host);
+            return show(s, args, &plan, &host);
         }
         if acts {
             s.out
@@ -38,10 +38,10 @@ pub(super) fn heal(s: &Session, args: &Heal) -> Result<Exit, Failure> {
         }
     };
     let healed = heal::heal(&engine, &ask, &say)?;
-    show(s, &healed, &host)
+    show(s, args, &healed, &host)
 }
 
-fn show(s: &Session, healed: &Healed, host: &str) -> Result<Exit, Failure> {
+fn show(s: &Session, args: &Heal, healed: &Healed, host: &str) -> Result<Exit, Failure> {
     s.out.result("heal", healed, |style| {
         render::heal::report(healed, host, style).into_bytes()
     })?;
@@ -51,7 +51,10 @@ fn show(s: &Session, healed: &Healed, host: &str) -> Result<Exit, Failure> {
         .flat_map(|treated| &treated.tries)
         .chain(&healed.finished)
         .any(|tried| tried.trouble.is_some());
-    Ok(match (stuck, healed.remains()) {
+    // Asked for an issue that is not there, it has no more to say.
+    let in_vain = healed.issues.is_empty() && !args.issues.is_empty();
+    let is_ill = healed.remains() || !(healed.healthy || in_vain);
+    Ok(match (stuck, is_ill) {
         (true, _) => Exit::Partial,
         (false, true) if !healed.dry_run => Exit::Unhealthy,
         _ => Exit::Ok,

@@ -11,10 +11,12 @@ use super::take_back::take_back;
 use super::{VERB, plan};
 use crate::heal::{Book, Open, Tried, Undo};
 use crate::health::Report;
+use crate::nix::store_path::StorePath;
+use crate::point::PointId;
 use crate::point::Verdict;
 use crate::point::event::{HealAttempt, HealVerdict, Item};
 use crate::system::probe::Depth;
-use crate::system::{healing, journal, switches};
+use crate::system::{generations, healing, journal, pointers, switches};
 
 /// Ends the action that the book has under way, if it has one: where the issue
 /// is gone it has helped, otherwise it is taken back.
@@ -26,7 +28,7 @@ pub(super) fn finish(
     book: &mut Book,
     say: &dyn Fn(&str),
 ) -> Result<Option<Tried>, EngineError> {
-    let Some(open) = book.open.clone() else {
+    let Some(mut open) = book.open.clone() else {
         return Ok(None);
     };
     say(&format!(
@@ -41,23 +43,35 @@ pub(super) fn finish(
     }
     let same_boot = open.boot == switches::boot_id();
     let report = health::look(engine, &health::Ask::of(Depth::All));
-    let is_gone = match ours {
-        true => Err("it was cut off before it could help".to_owned()),
-        false => gone(engine, &open.issue, &labels(&report, &open.issue)),
+    let moved_on = moved_on(&open.systems, &runs_and_boots(engine));
+    let is_gone = match (moved_on, ours) {
+        (true, _) => Err("the system was switched since, and stays as it is".to_owned()),
+        (false, true) => Err("it was cut off before it could help".to_owned()),
+        (false, false) => gone(engine, &open.issue, &labels(&report, &open.issue)),
     };
     let is_gone = is_gone.and_then(|()| match made_worse(&open, &report) {
         Some(worse) => Err(worse),
         None => Ok(()),
     });
-    let mut undo = open.undo.clone();
-    undo.retain(|one| same_boot || !one.ends_with_the_boot());
+    open.undo.retain(|one| match one {
+        Undo::System { .. } if moved_on => false,
+        _ => same_boot || !one.ends_with_the_boot(),
+    });
     let (verdict, said) = match is_gone {
         Ok(()) => (HealVerdict::Recovered, None),
         Err(said) => {
-            if let Err(error) = take_back(engine, &undo) {
+            // What no point holds any longer would be in the way for ever.
+            let lost = lost(engine, &open.undo)?;
+            if let Some(point) = lost.first() {
+                let point = point.short_among([]);
+                trouble.get_or_insert(format!("its restore point {point} is gone"));
+                open.undo
+                    .retain(|one| one.point().is_none_or(|point| !lost.contains(&point)));
+            }
+            if let Err(error) = take_back(engine, &open.undo) {
                 trouble.get_or_insert(error);
             }
-            let verdict = match undo.is_empty() {
+            let verdict = match open.undo.is_empty() {
                 true => HealVerdict::Remains,
                 false => HealVerdict::TakenBack,
             };
@@ -67,6 +81,7 @@ pub(super) fn finish(
     let after = plan::score(engine);
     let tried = close(engine, book, &open, verdict, after, said, trouble, say)?;
     say(&match (verdict, &tried.trouble) {
+        _ if moved_on => "the system was switched since, and stays as it is".to_owned(),
         (HealVerdict::Recovered, _) => format!("{} is gone", open.issue),
         (_, None) => format!("{} is as it was before", open.issue),
         (_, Some(trouble)) => format!("it could not be taken back: {trouble}"),
@@ -91,7 +106,9 @@ pub(super) fn close(
     let now = engine.clock.now();
     let millis = elapsed(open.at, now);
     // What a reboot came to says nothing about the action.
-    let counts = open.boot == switches::boot_id();
+    // Nor does what somebody else's switch came to.
+    let counts =
+        open.boot == switches::boot_id() && !moved_on(&open.systems, &runs_and_boots(engine));
     let attempt = HealAttempt {
         id: open.id,
         at: open.at,
@@ -142,13 +159,120 @@ pub(super) fn has_undo(open: &Open) -> bool {
     })
 }
 
+/// What runs, and what the profile has.
+pub(super) fn runs_and_boots(engine: &Engine<'_>) -> Vec<StorePath> {
+    let profile = generations::current_of(engine.layout, engine.profile);
+    let running = pointers::current(engine.layout);
+    running
+        .into_iter()
+        .chain(profile.map(|generation| generation.toplevel))
+        .collect()
+}
+
+/// Whether the machine has another system than those an action leaves.
+fn moved_on(systems: &[StorePath], now: &[StorePath]) -> bool {
+    !systems.is_empty() && now.iter().any(|system| !systems.contains(system))
+}
+
+/// The restore points that these need and that are no longer there.
+fn lost(engine: &Engine<'_>, undo: &[Undo]) -> Result<Vec<PointId>, EngineError> {
+    let catalogue = engine.catalogue()?;
+    // One that cannot be read may be repaired.
+    if !catalogue.damaged.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_there = |id: &PointId| catalogue.points.iter().any(|(point, _)| point.id == *id);
+    let needed = undo.iter().filter_map(Undo::point);
+    Ok(needed.filter(|id| !is_there(id)).collect())
+}
+
+/// Units that failed, or do not stay up.
+pub(super) fn down(report: &Report) -> Vec<String> {
+    report
+        .broken()
+        .filter(|verdict| is_of_units(verdict))
+        .flat_map(|verdict| verdict.subjects.clone())
+        .collect()
+}
+
+/// Whether a check is of all units, and names those that are down.
+fn is_of_units(verdict: &Verdict) -> bool {
+    matches!(verdict.name.as_str(), "units" | "restarts")
+}
+
 /// What is required and fails only since the action: where the action can be
 /// taken back, that is the better way.
 pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
     if !has_undo(open) {
         return None;
     }
-    let new = |verdict: &&Verdict| !open.failing.contains(&verdict.label());
+    // All units share one check: who is down counts, not that somebody is.
+    let new = |verdict: &&Verdict| match &open.units {
+        Some(before) if is_of_units(verdict) => {
+            verdict.subjects.iter().any(|unit| !before.contains(unit))
+        }
+        _ => !open.failing.contains(&verdict.label()),
+    };
     let worse = after.broken().find(new)?;
     Some(format!("{} failed since: {}", worse.label(), worse.detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::heal::Action;
+    use crate::point::health::Status;
+    use crate::point::{Issue, Policy};
+
+    fn units(name: &str, down: &[&str]) -> Verdict {
+        Verdict {
+            name: name.into(),
+            of: None,
+            required: true,
+            status: Status::Failing,
+            value: None,
+            detail: "some failed".into(),
+            subjects: down.iter().map(|unit| (*unit).to_owned()).collect(),
+        }
+    }
+
+    fn report(checks: Vec<Verdict>) -> Report {
+        Report::new(checks, &Policy::default())
+    }
+
+    #[test]
+    fn another_unit_that_is_down_since_makes_it_worse_and_the_same_one_does_not() {
+        let before = report(vec![units("units", &["web.service", "db.service"])]);
+        let at = "2026-11-20T12:00:00Z".parse().unwrap();
+        let open = Open {
+            id: "019a0000-0000-7000-8000-000000000001".parse().unwrap(),
+            at,
+            boot: "b".into(),
+            issue: Issue::ServiceDown("web.service".into()),
+            action: Action::RestartUnit,
+            before: None,
+            failing: before.broken().map(Verdict::label).collect(),
+            units: Some(down(&before)),
+            systems: Vec::new(),
+            point: None,
+            undo: vec![Undo::Start(vec!["api.service".into()])],
+        };
+        let worse = |name, down: &[&str]| made_worse(&open, &report(vec![units(name, down)]));
+        assert_eq!(worse("units", &["db.service"]), None);
+        assert_eq!(worse("restarts", &["db.service"]), None);
+        assert!(worse("units", &["api.service"]).is_some());
+        assert!(worse("restarts", &["db.service", "api.service"]).is_some());
+    }
+
+    #[test]
+    fn a_system_that_no_action_left_was_switched_to_since() {
+        let system = |n: u8| {
+            let path = format!("/nix/store/{}-system-{n}", "0".repeat(32));
+            StorePath::from_absolute_path(path.as_bytes()).unwrap()
+        };
+        let left = [system(1), system(2)];
+        assert!(!moved_on(&left, &[system(2), system(1)]));
+        assert!(moved_on(&left, &[system(2), system(3)]));
+        assert!(!moved_on(&[], &[system(3)]));
+    }
 }

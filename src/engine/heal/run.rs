@@ -8,14 +8,15 @@ use super::super::marks::{self, Say};
 use super::super::step::step;
 use super::super::{Engine, EngineError, chronicle, notify};
 use super::check::{gone, labels};
-use super::finish::{close, finish, has_undo, made_worse};
+use super::finish::{close, down, finish, has_undo, made_worse, runs_and_boots};
 use super::plan::{JUDGING, begin, is_asked, look, score, wanted};
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, Work, prepare};
 use super::take_back::take_back;
 use super::{Ask, act, check_can, foresee, is_judging};
 use crate::heal::decide::spent;
 use crate::heal::{Book, Healed, Hold, Open, Treated, Tried, deed};
 use crate::health::Report;
+use crate::nix::store_path::StorePath;
 use crate::plan::notice;
 use crate::point::document::Trigger;
 use crate::point::event::HealVerdict;
@@ -36,17 +37,21 @@ pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed
     crate::system::points::prepare(engine.layout)?;
     let (mut book, damaged) = healing::read(engine.layout)?;
     let mut healed = Healed {
-        finished: finish(engine, &mut book, say)?,
         notes: damaged.into_iter().collect(),
         ..Healed::default()
     };
-    engine.check_finished()?;
+    // The gate sees the machine as it is: even what was cut off waits for it.
+    let judging = is_judging(engine)?;
+    if !judging {
+        healed.finished = finish(engine, &mut book, say)?;
+        engine.check_finished()?;
+    }
     let report = look(engine);
     healed.before = report.score;
-    let waits = match (&book.open, is_judging(engine)?) {
-        (Some(_), _) => Some(STUCK),
-        (None, true) => Some(JUDGING),
-        (None, false) => None,
+    let waits = match (judging || is_judging(engine)?, &book.open) {
+        (true, _) => Some(JUDGING),
+        (false, Some(_)) => Some(STUCK),
+        (false, None) => None,
     };
     if let Some(why) = waits {
         healed.notes.push(why.to_owned());
@@ -221,6 +226,15 @@ impl Run<'_, '_> {
             action,
             before: report.score,
             failing: report.broken().map(Verdict::label).collect(),
+            units: Some(down(report)),
+            systems: match &prepared.work {
+                Work::System(to) => {
+                    let mut systems = runs_and_boots(engine);
+                    systems.push(to.clone());
+                    systems
+                }
+                _ => Vec::new(),
+            },
             point,
             undo: prepared.undo(point),
         };
@@ -278,6 +292,15 @@ fn told(tried: &Tried) -> String {
     }
 }
 
+/// Whether somebody still has to confirm a switch to this system, in whichever
+/// boot it was made.
+fn is_owed(engine: &Engine<'_>, running: &StorePath) -> Result<bool, EngineError> {
+    let (records, _) = switches::read(engine.layout)?;
+    Ok(records
+        .iter()
+        .any(|switch| switch.to == *running && switch.is_unanswered()))
+}
+
 /// A machine that was healed, and is well in all that is required, runs a
 /// system that works: known-good, and so is the point that holds it.
 fn mark_good(
@@ -290,6 +313,13 @@ fn mark_good(
     let Some(running) = pointers::current(engine.layout).filter(|_| well) else {
         return Ok(());
     };
+    if is_judging(engine)? || is_owed(engine, &running)? {
+        let name = running.name();
+        healed.notes.push(format!(
+            "{name} is not marked known-good before the switch to it is confirmed"
+        ));
+        return Ok(());
+    }
     let marked = step("heal.marked", || {
         Ok(known_good::mark(engine.layout, &running)?)
     });
