@@ -143,6 +143,8 @@ lib.mapAttrs' (
       [
         (hasUnits full [
           "cairn-boot.service"
+          "cairn-heal.service"
+          "cairn-heal.timer"
           "cairn-point-before-work.service"
           "cairn-point-before-work.timer"
           "cairn-point-hourly.service"

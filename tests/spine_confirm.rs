@@ -122,6 +122,19 @@ fn what_an_open_switch_goes_back_to_is_not_pruned() {
 }
 
 #[test]
+fn too_late_is_too_late_also_when_nobody_watches() {
+    let Some(m) = switched(POLICY) else { return };
+    let mut watcher = watching(&m);
+    watcher.kill().unwrap();
+    watcher.wait().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    m.run(&["confirm"]).ends(21);
+    let record = &m.history()[0];
+    assert_eq!(record["answer"]["answer"], "timed-out", "{record:#}");
+    assert_eq!(record["result"]["done"], "went-back", "{record:#}");
+}
+
+#[test]
 fn revert_asks_shows_and_is_the_last_word() {
     let Some(m) = switched(LONG) else { return };
     let mut watcher = watching(&m);

@@ -343,10 +343,18 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
     }
     if bad.is_empty() {
         booted.verdict = Some(Verdict::Good);
-        attempts::clear(engine.layout)?;
+        // A boot that is well is not held up by what cannot be noted of it: the
+        // boot loader would give a good entry up.
+        let mut noted = vec![attempts::clear(engine.layout)];
         // What somebody has to confirm is known-good only then.
         if booted.awaited.is_none() {
-            known_good::mark(engine.layout, &running)?;
+            noted.push(known_good::mark(engine.layout, &running));
+        }
+        for error in noted.into_iter().filter_map(Result::err) {
+            say(&format!(
+                "{} is well, and not noted as such: {error}",
+                running.name()
+            ));
         }
         return Ok(());
     }

@@ -185,11 +185,21 @@ pub fn confirm(
         let why = format!("{name} runs after a reboot, and is confirmed then");
         return Err(EngineError::Unanswerable(why));
     }
-    let counts = answer(engine, record, Answer::Confirmed)?;
+    let waits = record.judged.is_some() || record.runs_later();
+    // Where nobody watches any more, this finds out that it is too late.
+    let left = (record.confirm.as_ref())
+        .and_then(|asked| confirm::left(asked, engine.clock.now(), &since_boot()));
+    let given = match left.is_some_and(|left| left.is_zero()) {
+        true => Answer::TimedOut,
+        false => Answer::Confirmed,
+    };
+    let counts = answer(engine, record, given)?;
     if counts != Answer::Confirmed {
+        if counts == Answer::TimedOut && waits {
+            ended(engine, record.id, say)?;
+        }
         return already(record, counts);
     }
-    let waits = record.judged.is_some() || record.runs_later();
     Ok(Given {
         switch: match waits {
             true => ended(engine, record.id, say)?,

@@ -172,10 +172,12 @@ pub(super) fn finish(
     {
         outcome.trouble = Some(format!("it could not be marked known-good: {error}"));
     }
-    // Whoever takes it back says that it is not good, whoever said so before.
+    // What ran and is bad is nothing to go back to, and whoever takes a switch
+    // back says that it is not good, whoever said so before.
     let reverted = |answered: &Answered| answered.answer == Answer::Reverted;
+    let failed = outcome.verdict == Verdict::Bad && outcome.reached == Reached::Switched;
     if record.tried.is_none()
-        && record.answer.as_ref().is_some_and(reverted)
+        && (failed || record.answer.as_ref().is_some_and(reverted))
         && let Err(error) = known_good::unmark(engine.layout, &record.to)
     {
         outcome.trouble = Some(format!("it is still marked known-good: {error}"));
