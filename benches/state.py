@@ -138,7 +138,7 @@ def measure(work, runs, files, mib):
     listed = subprocess.run(
         [*map(str, bench.cairn), "--json", "list"], check=True, capture_output=True, text=True
     )
-    point = json.loads(listed.stdout)["points"]["items"][0]["id"]
+    point = json.loads(listed.stdout)["points"]["items"][-1]["id"]
     archive = subprocess.run(
         ["borg", "list", "--short", "--last", "1", str(bench.borg)],
         check=True, capture_output=True, text=True, env={**bench.env, "PATH": "/usr/bin:/bin"},
