@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::EngineError;
 use super::parallel::each;
+use crate::nix::nar::HashingWriter;
 use crate::point::tree::{Kind, Node};
 use crate::system::{At, tree};
 use crate::vault::{Entry, EntryKind, Vault};
@@ -79,25 +80,11 @@ pub(super) fn stored_as(entry: &Entry) -> [u8; 32] {
 pub(super) fn digest(vault: &dyn Vault, entry: &Entry) -> Result<[u8; 32], EngineError> {
     match &entry.kind {
         EntryKind::File { content, .. } if content.len() > 1 => {
-            let mut hashing = Hashing(Sha256::new());
+            let mut hashing = HashingWriter::new(io::sink());
             vault.read(entry, &mut hashing)?;
-            Ok(hashing.0.finalize().into())
+            Ok(hashing.finish().0.sha256)
         }
         _ => Ok(stored_as(entry)),
-    }
-}
-
-/// Hashes what is written to it.
-struct Hashing(Sha256);
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
