@@ -13,6 +13,7 @@ compared with when they are there. Exits 1 when a target is missed.
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -81,11 +82,13 @@ class Row:
 
 def race(title, rows, runs, warm=2):
     """Runs all rows in turn and prints them against the first; the first few
-    turns, to warm up, do not count."""
+    turns, to warm up, do not count. The order changes from turn to turn, so that
+    no row always runs on what the same other one left behind."""
     if title:
         print(f"\n{title}")
+    order = random.Random(1)
     for turn in range(runs + warm):
-        for row in rows:
+        for row in order.sample(rows, len(rows)):
             row.once(counted=turn >= warm)
     first = rows[0]
     for row in rows:

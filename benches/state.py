@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from spine import CAIRN, Row, configuration, race, run, toplevels
@@ -45,6 +46,17 @@ def data(folder, files, mib):
         text = line % (n, chance.getrandbits(16))
         half = (text * (size // 2 // len(text) + 1))[: size // 2]
         (place / f"file-{n}").write_bytes(chance.randbytes(size - len(half)) + half)
+
+
+def settle(folder):
+    """Waits until the disks are idle: what was deleted is discarded in the
+    background, and whoever writes next waits for that."""
+    run(["sync", "-f", folder])
+    end = time.monotonic() + 10
+    before = None
+    while (now := Path("/proc/diskstats").read_text()) != before and time.monotonic() < end:
+        before = now
+        time.sleep(0.5)
 
 
 class Bench:
@@ -79,7 +91,7 @@ class Bench:
             run([*self.restic, "init"], self.env)
         if "borg" in names:
             run(["borg", "init", "-e", "repokey", self.borg], self.env)
-        run(["sync", "-f", self.work])
+        settle(self.work)
 
     def captures(self, fresh):
         """A row for each program that takes the data."""
@@ -107,7 +119,7 @@ class Bench:
                 self.moved += 1
                 folder.rename(self.work / f"moved-{self.moved}")
         self.kept.mkdir()
-        run(["sync", "-f", self.work])
+        settle(self.work)
 
     def restores(self, point, archive):
         """A row for each program that brings the data back. What cairn brings
