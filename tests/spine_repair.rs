@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use support::{Machine, System, need, succeed};
 
 /// A machine whose first point has two files, the second one of them and
@@ -96,7 +97,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn restic_agrees(&self) {
+    fn restic(&self, args: &[&str]) -> String {
         let password = self.machine.state().join("vault/recovery-password");
         let mut command = Command::new("restic");
         command
@@ -105,9 +106,35 @@ impl Scene {
             .arg(password)
             .arg("--repo")
             .arg(self.repository())
-            .args(["check", "--read-data"]);
-        let told = succeed(&mut command);
+            .args(args);
+        succeed(&mut command)
+    }
+
+    #[track_caller]
+    fn restic_agrees(&self) {
+        let told = self.restic(&["check", "--read-data"]);
         assert!(told.contains("no errors were found"), "{told}");
+    }
+
+    /// Where the content of the first point's own file lies in its pack: files
+    /// are read side by side, so either may come first.
+    fn of_the_first(&self) -> usize {
+        let wanted = hex::encode(Sha256::digest(noise(40_000, 7)));
+        for index in self.files("index") {
+            let id = index.file_name().unwrap().to_str().unwrap().to_owned();
+            let index: Value = serde_json::from_str(&self.restic(&["cat", "index", &id])).unwrap();
+            let packs = index["packs"].as_array().unwrap().iter();
+            let mut blobs = packs.flat_map(|pack| pack["blobs"].as_array().unwrap());
+            if let Some(blob) = blobs.find(|blob| blob["id"] == *wanted) {
+                return usize::try_from(blob["offset"].as_u64().unwrap()).unwrap();
+            }
+        }
+        panic!("no index has {wanted}");
+    }
+
+    /// Costs the first point its own file.
+    fn damage_the_first(&self) {
+        flip(&self.large_pack(), self.of_the_first() + 100);
     }
 
     /// A point's configuration comes back whole.
@@ -180,7 +207,7 @@ fn what_is_well_is_left_alone() {
 #[test]
 fn a_flipped_bit_costs_one_file_of_one_point_and_heals_with_the_next_capture() {
     let Some(scene) = scene() else { return };
-    flip(&scene.large_pack(), 100);
+    scene.damage_the_first();
     // Only reading finds it.
     assert_eq!(scene.problems(&[], 0), []);
     assert_eq!(scene.repair(&[], 0).0, []);
@@ -229,7 +256,7 @@ fn a_flipped_bit_costs_one_file_of_one_point_and_heals_with_the_next_capture() {
 #[test]
 fn what_is_lost_keeps_neither_points_nor_prunes_from_their_work() {
     let Some(scene) = scene() else { return };
-    flip(&scene.large_pack(), 100);
+    scene.damage_the_first();
     scene.repair(&["--read-data"], 3);
     let third = scene.machine.create("goes on");
     scene
@@ -261,8 +288,8 @@ fn a_pack_that_was_cut_off_is_found_without_reading_all() {
     let Some(scene) = scene() else { return };
     let pack = scene.large_pack();
     let content = fs::read(&pack).unwrap();
-    // The second file and the list are gone.
-    fs::write(&pack, &content[..60_000]).unwrap();
+    // The list is gone, and of the larger file the end, wherever it lies.
+    fs::write(&pack, &content[..45_000]).unwrap();
     let (repaired, lost) = scene.repair(&[], 3);
     assert!(
         repaired
@@ -581,4 +608,47 @@ fn a_repair_waits_for_the_end_of_a_restore() {
     assert!(run.err.contains("cairn resume"), "{}", run.err);
     scene.machine.ok(&["resume", "-y"]);
     scene.repair(&[], 0);
+}
+
+#[test]
+fn settings_that_are_damaged_or_gone_are_made_anew() {
+    let Some(scene) = scene() else { return };
+    let settings = scene.repository().join("config");
+    for gone in [false, true] {
+        if gone {
+            fs::remove_file(&settings).unwrap();
+        } else {
+            flip(&settings, 40);
+        }
+        let problems = scene.problems(&[], 3);
+        let told = |(_, what): &(String, String)| what.contains("vault/config");
+        assert!(problems.iter().any(told), "{problems:?}");
+        let run = scene.machine.cairn(&["create"]);
+        assert_eq!(run.code, 1, "{}", run.err);
+        assert!(run.err.contains("cairn verify"), "{}", run.err);
+
+        let (repaired, lost) = scene.repair(&["--read-data"], 0);
+        assert_eq!(lost, [], "{repaired:?}");
+        assert!(
+            repaired[0].1.starts_with("the settings were"),
+            "{repaired:?}"
+        );
+        scene.restic_agrees();
+        scene.comes_back(&scene.first);
+        scene.machine.create("after it");
+    }
+    assert_eq!(scene.aside("vault/config"), 1);
+}
+
+#[test]
+fn with_another_key_nothing_is_repaired() {
+    let Some(scene) = scene() else { return };
+    let key = scene.machine.state().join("vault/key.json");
+    let mut parsed: Value = serde_json::from_slice(&fs::read(&key).unwrap()).unwrap();
+    parsed["encrypt"] = format!("{}=", "A".repeat(43)).into();
+    fs::write(&key, parsed.to_string()).unwrap();
+    let before = scene.machine.exact();
+    let run = scene.machine.cairn(&["verify", "--repair"]).ends(12);
+    assert!(run.err.contains("key.json"), "{}", run.err);
+    support::same(&before, &scene.machine.exact(), "a repair with another key");
 }

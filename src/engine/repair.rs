@@ -3,6 +3,7 @@
 //! noted in the marks of the points that lost it; they stay listed.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -37,13 +38,18 @@ pub(super) fn repair(engine: &Engine<'_>, read_data: bool) -> Result<Vec<Repaire
     };
     repair.journals()?;
     engine.check_finished()?;
+    let vault = engine.existing_vault()?;
+    if let Some(vault) = &vault {
+        for one in vault.repair_settings(&repair.aside())? {
+            repair.say(None, one.what);
+        }
+    }
     let cleaned = create::clean_locked(engine, &lock)?;
     if cleaned.any {
         repair.say(None, "removed what an interrupted run had left".to_owned());
     }
     repair.documents(&engine.catalogue()?)?;
     repair.roots(&engine.catalogue()?)?;
-    let vault = engine.existing_vault()?;
     if let Some(vault) = &vault {
         repair.vault(vault, read_data)?;
     }
@@ -153,8 +159,13 @@ impl Repair<'_> {
         Ok(())
     }
 
+    /// Where what is damaged in the vault goes.
+    fn aside(&self) -> PathBuf {
+        self.engine.layout.damaged().join("vault")
+    }
+
     fn vault(&mut self, vault: &VaultDir, read_data: bool) -> Result<(), EngineError> {
-        let aside = self.engine.layout.damaged().join("vault");
+        let aside = self.aside();
         let mut done = vault.config().repair(&aside.join("config"), read_data)?;
         if let Some(state) = vault.existing_state()? {
             done.extend(state.repair(&aside.join("state"), read_data)?);

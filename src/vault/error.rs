@@ -184,6 +184,12 @@ impl VaultError {
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
+    /// Stored content is missing or damaged.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+
     /// It was stopped on request.
     #[must_use]
     pub const fn is_stopped(&self) -> bool {

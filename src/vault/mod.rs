@@ -32,6 +32,7 @@ mod reader;
 mod repair;
 mod repo;
 mod salvage;
+mod settings;
 mod source;
 mod store;
 #[cfg(test)]

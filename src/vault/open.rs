@@ -40,7 +40,7 @@ const PACK_LIMIT: &str = "8 MiB";
 /// Whatever way a repository cuts, smaller files are one chunk.
 pub(crate) const CHUNK_SIZE: u64 = 512 << 10;
 
-const KEY: &str = "key.json";
+pub(crate) const KEY: &str = "key.json";
 const PASSWORD: &str = "recovery-password";
 const CONFIG: &str = "config";
 const STATE: &str = "state";
@@ -124,7 +124,7 @@ impl VaultDir {
         }
         let key = load_key(&dir.join(KEY))?;
         let config = Repo::new(dir.join(CONFIG), key, identity(dir)?);
-        if !is_file(&dir.join(CONFIG).join("config"))? {
+        if !is_repository(&dir.join(CONFIG))? {
             let reason = "its configuration repository is missing".to_owned();
             return Err(VaultError::NotAVault {
                 path: dir.to_owned(),
@@ -200,7 +200,7 @@ impl VaultDir {
     /// What the system says.
     pub fn existing_state(&self) -> Result<Option<Repo>, VaultError> {
         let path = self.state_path();
-        if !is_file(&path.join("config"))? {
+        if !is_repository(&path)? {
             return Ok(None);
         }
         let repo = Repo::new(path, self.config.key.clone(), identity(&self.dir)?);
@@ -317,6 +317,19 @@ fn is_file(path: &Path) -> Result<bool, VaultError> {
         Ok(metadata) => Ok(metadata.is_file()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(VaultError::io("look at the file", path)(error)),
+    }
+}
+
+/// Whether there is a repository, if only one whose settings are lost.
+fn is_repository(path: &Path) -> Result<bool, VaultError> {
+    if is_file(&path.join("config"))? {
+        return Ok(true);
+    }
+    let data = path.join("data");
+    match fs::metadata(&data) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(VaultError::io("look at the directory", &data)(error)),
     }
 }
 

@@ -248,7 +248,7 @@ fn set_aside_before(dir: &Path) -> Result<Vec<(PathBuf, Id)>, VaultError> {
 }
 
 /// Makes a directory and those above it, private and durably.
-fn make_dirs(dir: &Path) -> io::Result<()> {
+pub(crate) fn make_dirs(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -261,7 +261,7 @@ fn make_dirs(dir: &Path) -> io::Result<()> {
 }
 
 /// A rename that survives a power cut.
-fn rename(from: &Path, to: &Path) -> Result<(), VaultError> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), VaultError> {
     let rename = || {
         fs::rename(from, to)?;
         [to, from]

@@ -8,6 +8,7 @@ use aes256ctr_poly1305aes::aead::{Aead, AeadInPlace};
 use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key, Nonce};
 use rustic_core::Id;
 use rustic_core::repofile::{BlobType, IndexBlob, IndexPack, MasterKey};
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 /// Bytes of the nonce before what is sealed, and of the seal after it.
@@ -53,6 +54,22 @@ pub(crate) fn salvage(key: &MasterKey, index: &IndexPack, content: &[u8]) -> Opt
         pack: Some((id, pack)),
         saved,
         lost,
+    })
+}
+
+/// What a file is compressed with begins with: restic's version 2, then zstd.
+const COMPRESSED: [u8; 5] = [2, 0x28, 0xb5, 0x2f, 0xfd];
+
+/// Whether the key opens a whole sealed file, an index or a snapshot. The seal
+/// alone tells only of one half of the key.
+pub(crate) fn opens(key: &MasterKey, content: &[u8]) -> bool {
+    let opened = cipher(key).filter(|_| content.len() > 2 * SEAL);
+    let opened = opened.and_then(|cipher| {
+        let (nonce, sealed) = content.split_at(SEAL);
+        cipher.decrypt(Nonce::from_slice(nonce), sealed).ok()
+    });
+    opened.is_some_and(|plain| {
+        plain.starts_with(&COMPRESSED) || serde_json::from_slice::<IgnoredAny>(&plain).is_ok()
     })
 }
 
