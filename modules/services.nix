@@ -99,7 +99,10 @@ let
   verifyService = job {
     description = "Check that every restore point could come back";
     after = afterPoints ++ [ "cairn-prune.service" ];
-    args = [ "verify" ];
+    args = [
+      "verify"
+      "--read-data"
+    ];
     serviceConfig = confined [ cfg.stateDir ] // background;
   };
 

@@ -74,6 +74,7 @@ pub const CONVERGE: &[&str] = &[
     "restore.flushed",
     "restore.config",
     "restore.emptied",
+    "restore.times",
     "restore.profile",
     "restore.activated",
     "restore.started",

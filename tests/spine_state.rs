@@ -40,7 +40,10 @@ fn state_comes_back_exactly_and_undo_brings_back_what_was_there() {
     fs::write(dir.join(odd), "odd").unwrap();
     xattr::set(dir.join("data"), "user.origin", b"one").unwrap();
     let _socket = UnixListener::bind(dir.join("socket")).unwrap();
+    let time = |folder: &str| fs::metadata(dir.join(folder)).unwrap().modified().unwrap();
+    let times = |folders: [&str; 2]| folders.map(time);
     let before = contents(&dir);
+    let then = times(["", "deep"]);
     let point = host.create(&["-r", "then"]);
     let set = &point["state"]["app"];
     assert_eq!(
@@ -60,6 +63,7 @@ fn state_comes_back_exactly_and_undo_brings_back_what_was_there() {
     xattr::remove(dir.join("data"), "user.origin").unwrap();
     m.write("etc/nixos/hardware.nix", "{ changed = true; }\n");
     let changed = contents(&dir);
+    let later = times(["", "added"]);
 
     let told = host.ok(&["restore", "--only", "state", "-y"]);
     assert!(told.contains("state app /var/lib/app"), "{told}");
@@ -68,11 +72,13 @@ fn state_comes_back_exactly_and_undo_brings_back_what_was_there() {
         expected.insert(path.clone(), changed[&path].clone());
     }
     same(&expected, &contents(&dir), "after the restore");
+    assert_eq!(times(["", "deep"]), then);
     // The rest of the machine was not asked for.
     assert_eq!(m.read("etc/nixos/hardware.nix"), "{ changed = true; }\n");
 
     host.ok(&["undo", "-y"]);
     same(&changed, &contents(&dir), "after undo");
+    assert_eq!(times(["", "added"]), later);
     let id = short(point["id"].as_str().unwrap());
     host.ok(&["restore", &id, "-y"]);
     same(&expected, &contents(&dir), "after a whole restore");

@@ -142,9 +142,10 @@ in
       default = "weekly";
       example = "monthly";
       description = ''
-        When `cairn verify` checks that every restore point could come back, as a
-        calendar event of {manpage}`systemd.time(7)`. The unit
-        `cairn-verify.service` fails if one could not. With `null` this only
+        When `cairn verify --read-data` checks that every restore point could come
+        back, as a calendar event of {manpage}`systemd.time(7)`. It reads every
+        stored byte, when the disk has nothing else to do. The unit
+        `cairn-verify.service` fails if a point could not come back. With `null` this only
         happens when you run it.
       '';
     };

@@ -48,6 +48,8 @@ pub struct RootPlan {
     entries: BTreeMap<PathBuf, Entry>,
     /// Which of that are names of one file.
     linked: Names,
+    /// Folders that are to be as they were, with all they hold.
+    whole_folders: Vec<PathBuf>,
 }
 
 impl RootPlan {
@@ -65,7 +67,14 @@ impl RootPlan {
             actions: Actions::default(),
             entries,
             linked: Names::default(),
+            whole_folders: Vec::new(),
         })
+    }
+
+    /// Captured folders that are to be as they were, with all they hold.
+    pub(super) fn whole_folders(&self) -> impl Iterator<Item = (&Path, &Entry)> {
+        let folders = self.whole_folders.iter();
+        folders.filter_map(|path| Some((path.as_path(), self.entry(path)?)))
     }
 
     /// Logical paths that will change.
@@ -244,6 +253,7 @@ fn plan_root(
         actions: Actions::default(),
         entries: captured,
         linked: Names::default(),
+        whole_folders: Vec::new(),
     };
     let Some(within) = tree_scope(scope, base, path, &now, &wanted, unmatched) else {
         // Nothing of it is wanted, but leftovers in it are swept away.
@@ -269,6 +279,13 @@ fn plan_root(
     plan.linked = linked_then;
     if scope.keep_added {
         changes.retain(|c| c.what != What::Removed);
+    } else {
+        let folders = plan
+            .entries
+            .iter()
+            .filter(|(_, e)| e.kind == EntryKind::Dir);
+        let whole = folders.map(|(path, _)| path).filter(|path| inside(path));
+        plan.whole_folders = whole.cloned().collect();
     }
     // A folder that is to go but holds something a capture leaves out stays.
     // What a restore that died had staged is swept away before.

@@ -45,6 +45,7 @@ pub mod status;
 mod step;
 mod store_check;
 pub mod takeout;
+mod times;
 pub mod trial;
 pub mod undo;
 pub mod verify;

@@ -180,7 +180,23 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// Damage that hides one repository does not hide the other.
     fn at(&mut self, vault: &dyn Vault, held: &dyn Fn(&Point) -> Held) -> Result<(), EngineError> {
+        match self.into(vault, held) {
+            Err(EngineError::Vault(error)) if error.is_damaged() => {
+                let what = error.to_string();
+                self.report.problems.push(Problem { point: None, what });
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn into(
+        &mut self,
+        vault: &dyn Vault,
+        held: &dyn Fn(&Point) -> Held,
+    ) -> Result<(), EngineError> {
         let snapshots = vault.snapshots()?;
         self.report.snapshots += snapshots.good.len();
         let stored = snapshots.good.iter().map(|s| s.id.as_str()).collect();

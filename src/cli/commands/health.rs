@@ -62,7 +62,7 @@ fn report_text(report: &Report, style: &Style) -> String {
     let read = if report.read_data {
         ", every byte read"
     } else {
-        ""
+        ", contents not read"
     };
     let compared = report
         .store_paths

@@ -11,7 +11,7 @@ use crate::engine::contents::Proven;
 use crate::engine::fetch::{self, Sources};
 use crate::engine::progress::Task;
 use crate::engine::step::step;
-use crate::engine::{Engine, EngineError, Stores, create, merge, put, quiet};
+use crate::engine::{Engine, EngineError, Stores, create, merge, put, quiet, times};
 use crate::plan::restore::ProfileMove;
 use crate::point::Point;
 use crate::system::journal::{self, Entry, State};
@@ -217,6 +217,7 @@ fn put_in_place(
         Ok(())
     })?;
     step("restore.emptied", || put::take_away(engine, &plan.emptied))?;
+    step("restore.times", || times::put_back(engine, &plan.roots))?;
     Ok(placed)
 }
 

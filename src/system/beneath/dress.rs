@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use xattr::FileExt;
 
 use super::super::error::{At, IoError};
-use super::Beneath;
+use super::{Beneath, kind};
 
 /// Owner, mode, times and extended attributes to give an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,29 @@ impl Beneath {
         let fd = self.open_at(relative, flags, Mode::empty());
         let file = File::from(fd.at("open", &place)?);
         dress_as_allowed(&file, wanted).at("set owner and mode of", &place)
+    }
+
+    /// Gives a folder its time; gives the folder if that was another, and
+    /// nothing where there is no folder.
+    ///
+    /// # Errors
+    /// As `openat` and `futimens`.
+    pub fn set_folder_time(
+        &self,
+        relative: &Path,
+        mtime: (i64, i64),
+    ) -> Result<Option<OwnedFd>, IoError> {
+        let Some(now) = self.stat(relative)? else {
+            return Ok(None);
+        };
+        let there = (now.st_mtime, i64::try_from(now.st_mtime_nsec).unwrap_or(0));
+        if kind(&now) != FileType::Directory || there == mtime {
+            return Ok(None);
+        }
+        let folder = self.folder(relative)?;
+        let set = rustix::fs::futimens(&folder, &times(mtime)).map_err(io::Error::from);
+        set.at("set the time of", self.path.join(relative))?;
+        Ok(Some(folder))
     }
 
     /// Gives a symlink its owner and time; links have no mode.
