@@ -255,3 +255,69 @@ fn a_damaged_record_hides_no_other() {
     assert_eq!(told["history"]["items"].as_array().unwrap().len(), 1);
     assert_eq!(told["history"]["damaged"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_policy_that_cannot_be_used_bars_no_way_back() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    let before = m.0.profile();
+    m.0.set(System::Three);
+    m.hook(System::Three, "switch").ends(0);
+    let id = m.history()[0]["id"].as_str().unwrap().to_owned();
+    for broken in ["{ \"gate\": ", r#"{"gaet": {}}"#] {
+        m.0.policy(broken);
+        let refused = m.run(&["create"]);
+        assert!(refused.code != 0, "{}", refused.err);
+        assert!(refused.err.contains("unusable"), "{}", refused.err);
+        // They get as far as finding out what there is to do.
+        for way in ["confirm", "revert", "resume", "abort"] {
+            let run = m.run(&[way, "-n"]);
+            assert!(
+                !run.err.contains("nothing was changed\n  try: cairn policy"),
+                "{}",
+                run.err
+            );
+            assert!(run.err.contains("its defaults hold"), "{way}: {}", run.err);
+        }
+        let run = m.run(&["hook", "boot"]).ends(0);
+        assert!(run.err.contains("its defaults hold"), "{}", run.err);
+    }
+    let run = m.run(&["hook", "watch", &id]).ends(21);
+    assert!(run.err.contains("cairn policy check"), "{}", run.err);
+    assert_eq!(m.0.profile(), before);
+}
+
+#[test]
+fn a_damaged_journal_keeps_no_switch_and_no_boot_from_its_way_back() {
+    let Some(m) = Switching::new(POLICY) else {
+        return;
+    };
+    let before = m.0.profile();
+    let damage = || {
+        let journal = m.0.state().join("journal");
+        fs::create_dir_all(&journal).unwrap();
+        let path = journal.join("0199d1a0-0000-7000-8000-000000000001.json");
+        fs::write(&path, "{").unwrap();
+        path
+    };
+    m.0.set(System::Three);
+    m.hook(System::Three, "switch").ends(0);
+    let journal = damage();
+    let told = m.run(&["verify"]).ends(3).out;
+    assert!(told.contains("the journal"), "{told}");
+    let record = m.watch(21);
+    assert_eq!(record["result"]["done"], "repaired", "{record}");
+    assert_eq!(m.0.profile(), before);
+    assert!(!journal.exists());
+
+    let journal = damage();
+    let run = m.run(&["hook", "boot"]).ends(0);
+    assert!(
+        run.err.contains("the journal of a restore is damaged"),
+        "{}",
+        run.err
+    );
+    assert!(!journal.exists());
+    m.run(&["verify"]).ends(0);
+}

@@ -17,6 +17,7 @@ use crate::render::Style;
 use crate::system::clock::{Clock, SystemClock};
 use crate::system::journal::{Activation, Scope};
 use crate::system::layout::StateDir;
+use crate::system::policy_file::LoadError;
 use crate::system::run::Processes;
 use crate::system::{At, Layout, interrupt, picker, policy_file, terminal};
 
@@ -47,19 +48,44 @@ pub(super) fn output(global: &Global) -> Out {
     }
 }
 
+/// The policy that was named, or that of the machine.
+fn policy_of(global: &Global, bare: &Layout) -> Result<Policy, LoadError> {
+    let policy = match &global.policy {
+        Some(named) => policy_file::load(named)?,
+        None => policy_file::find(bare)?,
+    };
+    Ok(policy.unwrap_or_default())
+}
+
 impl Session {
     /// Opens a session.
     ///
     /// # Errors
     /// A root, state directory or policy that cannot be used.
     pub(super) fn open(global: Global) -> Result<Self, Failure> {
-        let out = output(&global);
         let bare = Layout::new(&global.root, PathBuf::new());
-        let policy = match &global.policy {
-            Some(named) => policy_file::load(named)?,
-            None => policy_file::find(&bare)?,
-        }
-        .unwrap_or_default();
+        let policy = policy_of(&global, &bare)?;
+        Self::with(global, &bare, policy)
+    }
+
+    /// Opens a session for a way back, which no fault of a policy may bar: the
+    /// defaults hold then, and that is told.
+    ///
+    /// # Errors
+    /// A root or state directory that cannot be used.
+    pub(super) fn open_for_a_way_back(global: Global) -> Result<Self, Failure> {
+        let bare = Layout::new(&global.root, PathBuf::new());
+        let policy = policy_of(&global, &bare).unwrap_or_else(|error| {
+            output(&global).warn(format!(
+                "{error}; its defaults hold for this run: cairn policy check"
+            ));
+            policy_file::stand_in(&bare, global.policy.as_deref())
+        });
+        Self::with(global, &bare, policy)
+    }
+
+    fn with(global: Global, bare: &Layout, policy: Policy) -> Result<Self, Failure> {
+        let out = output(&global);
         let chosen = global.state_dir.clone().or_else(|| {
             policy
                 .state_dir

@@ -3,7 +3,7 @@
 
 use super::restore::{self, Goal, Plan};
 use super::undo::{self, Way};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, repair};
 use crate::nix::store_path::StorePath;
 use crate::plan::confirm;
 use crate::plan::gate::{self, Case, Decision};
@@ -197,6 +197,9 @@ fn go_back(
     scope: &Scope,
     say: &dyn Fn(&str),
 ) -> Result<Back, EngineError> {
+    for what in repair::set_journals_aside(engine)? {
+        say(&what);
+    }
     if journal::unfinished(engine.layout)?.is_some_and(|entry| entry.verb == VERB) {
         say("going on with a rollback that was cut off");
         let restored = undo::end(engine, Way::Resume)?;

@@ -8,7 +8,7 @@ use super::hook::Watcher;
 use super::restore::{self, Goal};
 use super::undo::{self, Way};
 use super::watch::{self, Before, Wellness};
-use super::{Engine, EngineError, gate, notify};
+use super::{Engine, EngineError, gate, notify, repair};
 use crate::nix::store_path::StorePath;
 use crate::plan::{confirm, notice};
 use crate::point::document::{System, Trigger};
@@ -59,17 +59,17 @@ pub fn boot(
             switch.to.name()
         ));
     }
-    if journal::unfinished(engine.layout)?.is_some_and(|entry| entry.verb == gate::VERB) {
-        say("going on with a rollback that was cut off");
-        if let Err(error) = undo::end(engine, Way::Resume) {
-            say(&error.to_string());
-        }
+    if let Err(error) = go_on_back(engine, say) {
+        say(&error.to_string());
     }
     match go_on(engine, watcher, say) {
         Ok(awaited) => booted.awaited = awaited,
         Err(error) => say(&error.to_string()),
     }
-    booted.fell_back = fall_back(engine, say)?;
+    match fall_back(engine, say) {
+        Ok(fell_back) => booted.fell_back = fell_back,
+        Err(error) => say(&error.to_string()),
+    }
     if let Some(running) = pointers::current(engine.layout)
         && let Err(error) = switches::know(engine.layout, &running)
     {
@@ -94,6 +94,19 @@ pub fn boot(
         judge(engine, &mut booted, say)?;
     }
     Ok(booted)
+}
+
+/// Goes on with a rollback that was cut off. A journal that is none is moved
+/// aside first: it must not keep the machine from being taken back.
+fn go_on_back(engine: &Engine<'_>, say: &dyn Fn(&str)) -> Result<(), EngineError> {
+    for what in repair::set_journals_aside(engine)? {
+        say(&what);
+    }
+    if journal::unfinished(engine.layout)?.is_some_and(|entry| entry.verb == gate::VERB) {
+        say("going on with a rollback that was cut off");
+        undo::end(engine, Way::Resume)?;
+    }
+    Ok(())
 }
 
 /// Goes on with what the last boot was through with but for the answer or the

@@ -36,7 +36,9 @@ pub(super) fn repair(engine: &Engine<'_>, read_data: bool) -> Result<Vec<Repaire
         engine,
         done: Vec::new(),
     };
-    repair.journals()?;
+    for what in set_journals_aside(engine)? {
+        repair.say(None, what);
+    }
     engine.check_finished()?;
     let vault = engine.existing_vault()?;
     if let Some(vault) = &vault {
@@ -71,20 +73,6 @@ struct Repair<'e> {
 impl Repair<'_> {
     fn say(&mut self, point: Option<PointId>, what: String) {
         self.done.push(Repaired { point, what });
-    }
-
-    /// A journal that is none would keep every verb from its work.
-    fn journals(&mut self) -> Result<(), EngineError> {
-        for (path, why) in journal::damaged(self.engine.layout)? {
-            let to = aside::file(self.engine.layout, &path, "journal")?;
-            let what = format!(
-                "the journal of a restore is damaged ({why}); whether that restore ended is not \
-                 known: cairn diff; it is now {}",
-                to.display()
-            );
-            self.say(None, what);
-        }
-        Ok(())
     }
 
     /// Marks that are none, and files that are nobody's. A point whose marks
@@ -202,6 +190,21 @@ impl Repair<'_> {
             reason: Some(reason.to_owned()),
         }
     }
+}
+
+/// Moves journals aside that are none; gives what became of each. They would
+/// keep every verb from its work, and a machine from being taken back.
+pub(super) fn set_journals_aside(engine: &Engine<'_>) -> Result<Vec<String>, EngineError> {
+    let mut told = Vec::new();
+    for (path, why) in journal::damaged(engine.layout)? {
+        let to = aside::file(engine.layout, &path, "journal")?;
+        told.push(format!(
+            "the journal of a restore is damaged ({why}); whether that restore ended is not \
+             known: cairn diff; it is now {}",
+            to.display()
+        ));
+    }
+    Ok(told)
 }
 
 fn ids(vault: &dyn Vault) -> Result<BTreeSet<String>, EngineError> {

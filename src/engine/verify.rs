@@ -10,7 +10,7 @@ use super::{Engine, EngineError, store_check};
 use crate::plan::humane::were;
 use crate::point::{Point, PointId};
 use crate::system::points::Catalogue;
-use crate::system::{pins, points, store};
+use crate::system::{journal, pins, points, store};
 use crate::vault::Vault;
 
 /// What to look at, and whether to repair.
@@ -83,6 +83,12 @@ pub fn verify(engine: &Engine<'_>, options: Options) -> Result<Report, EngineErr
         problem(
             damaged.id,
             format!("{}: {}", damaged.file.to_string_lossy(), damaged.why),
+        );
+    }
+    for (path, why) in journal::damaged(engine.layout)? {
+        problem(
+            None,
+            format!("the journal {} is damaged: {why}", path.display()),
         );
     }
     let known = known(&catalogue);

@@ -65,6 +65,22 @@ pub fn load(path: &Path) -> Result<Option<Policy>, LoadError> {
     parse(&text, path).map(Some)
 }
 
+/// What stands in, on a way back alone, for a policy that cannot be used: the
+/// defaults, and the state directory it names, if that much can be read of it.
+pub fn stand_in(layout: &Layout, named: Option<&Path>) -> Policy {
+    let place = match named {
+        Some(named) => Ok(named.to_owned()),
+        None => layout.resolve(Path::new(POLICY)).map(|p| layout.real(p)),
+    };
+    let text = place.ok().and_then(|place| fs::read(place).ok());
+    let read = text.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+    let state_dir = read.as_ref().and_then(|policy| policy["stateDir"].as_str());
+    Policy {
+        state_dir: state_dir.map(PathBuf::from).filter(|dir| dir.is_absolute()),
+        ..Policy::default()
+    }
+}
+
 /// Reads a policy with its text. A link is followed inside the root.
 ///
 /// # Errors
@@ -163,5 +179,32 @@ fn lock(real: &Path, path: &Path) -> Result<File, IoError> {
         if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
             return Ok(file);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_policy_that_cannot_be_used_the_state_directory_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), PathBuf::new());
+        let path = dir.path().join("policy.json");
+        for (text, expected) in [
+            (
+                r#"{"gaet": {}, "stateDir": "/persist/cairn"}"#,
+                Some("/persist/cairn"),
+            ),
+            (r#"{"gaet": {}, "stateDir": "relative"}"#, None),
+            (r#"{"stateDir": "/persist/cairn""#, None),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert!(load(&path).is_err());
+            let state_dir = stand_in(&layout, Some(&path)).state_dir;
+            assert_eq!(state_dir, expected.map(PathBuf::from), "{text}");
+        }
+        assert_eq!(stand_in(&layout, None), Policy::default());
     }
 }

@@ -23,7 +23,7 @@ mod shell;
 mod takeout;
 mod wellness;
 
-use super::args::{Cli, Command};
+use super::args::{Cli, Command, Hook};
 use super::failure::Failure;
 use super::session::Session;
 use super::{End, Exit};
@@ -39,8 +39,25 @@ pub(super) fn run(cli: Cli) -> Result<End, Failure> {
         Command::Policy(args) => policy::run(cli.global, args)?.into(),
         Command::Demo(demo) => super::demo::run(&cli.global, &demo)?.into(),
         Command::Try(args) => attempt::attempt(&Session::open(cli.global)?, args)?,
+        back if is_a_way_back(&back) => {
+            run_here(&Session::open_for_a_way_back(cli.global)?, back)?.into()
+        }
         other => run_here(&Session::open(cli.global)?, other)?.into(),
     })
+}
+
+/// What takes a machine back, or keeps it from being taken back.
+const fn is_a_way_back(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Undo(_)
+            | Command::Rollback(_)
+            | Command::Resume
+            | Command::Abort
+            | Command::Confirm(_)
+            | Command::Revert(_)
+            | Command::Hook(Hook::Watch { .. } | Hook::Boot)
+    )
 }
 
 fn run_here(s: &Session, command: Command) -> Result<Exit, Failure> {
