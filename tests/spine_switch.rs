@@ -118,7 +118,13 @@ fn a_unit_that_the_switch_broke_takes_it_back_and_one_broken_before_does_not() {
     );
     assert_eq!(result["reasons"], serde_json::json!(["new.service failed"]));
     assert_eq!(m.0.profile(), before);
-    assert!(result["undo"].is_string());
+    // What it went back from is nothing to go back to, though it was good once.
+    let undo = result["undo"].as_str().unwrap();
+    let shown = m.0.json(&["show", undo]);
+    assert_eq!(shown["point"]["system"]["current"], m.0.path(System::Three));
+    assert_eq!(shown["point"]["marks"]["verdict"]["good"], false, "{shown}");
+    let good = m.run(&["--json", "show", "latest-good"]);
+    assert!(!good.out.contains(undo), "{}", good.out);
     let told = m.run(&["history"]).ends(0).out;
     assert!(
         told.contains("new.service failed") && told.contains("went back"),

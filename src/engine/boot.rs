@@ -8,7 +8,7 @@ use super::hook::Watcher;
 use super::restore::{self, Goal};
 use super::undo::{self, Way};
 use super::watch::{self, Before, Wellness};
-use super::{Engine, EngineError, gate, notify, repair};
+use super::{Engine, EngineError, gate, marks, notify, repair};
 use crate::nix::store_path::StorePath;
 use crate::plan::{confirm, notice};
 use crate::point::document::{System, Trigger};
@@ -432,6 +432,12 @@ fn judge(engine: &Engine<'_>, booted: &mut Booted, say: &dyn Fn(&str)) -> Result
             };
             settle(engine, good, &scope, &mut outcome, done);
         }
+    }
+    if let Err(error) = marks::distrust(engine, &running, outcome.undo, &outcome.reasons) {
+        say(&format!(
+            "{} is still marked known-good: {error}",
+            running.name()
+        ));
     }
     if let Some(trouble) = &outcome.trouble {
         say(trouble);

@@ -11,7 +11,7 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use super::watch::{Before, Wellness, well};
-use super::{Engine, EngineError, back, confirm, notify};
+use super::{Engine, EngineError, back, confirm, marks, notify};
 use crate::plan::gate::{self, Seen};
 use crate::plan::notice;
 use crate::point::PointId;
@@ -178,7 +178,7 @@ pub(super) fn finish(
     let failed = outcome.verdict == Verdict::Bad && outcome.reached == Reached::Switched;
     if record.tried.is_none()
         && (failed || record.answer.as_ref().is_some_and(reverted))
-        && let Err(error) = known_good::unmark(engine.layout, &record.to)
+        && let Err(error) = marks::distrust(engine, &record.to, outcome.undo, &outcome.reasons)
     {
         outcome.trouble = Some(format!("it is still marked known-good: {error}"));
     }

@@ -1,10 +1,11 @@
 //! Saying of a point that it is good, bad, or to be kept.
 
 use super::{Engine, EngineError};
+use crate::nix::store_path::StorePath;
 use crate::point::marks::{Marks, Note, Verdict};
-use crate::point::{Point, Selector};
+use crate::point::{Point, PointId, Selector};
 use crate::system::lock::Mode;
-use crate::system::points;
+use crate::system::{known_good, points};
 
 /// What is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,4 +45,26 @@ pub fn say(
     }
     points::store_marks(engine.layout, point.id, &marks)?;
     Ok((point, marks))
+}
+
+/// Notes that a system failed its gate, and so did what the undo point of its
+/// way back holds: neither is anything to go back to.
+///
+/// # Errors
+/// When that cannot be written.
+pub(super) fn distrust(
+    engine: &Engine<'_>,
+    system: &StorePath,
+    undo: Option<PointId>,
+    reasons: &[String],
+) -> Result<(), EngineError> {
+    known_good::unmark(engine.layout, system)?;
+    let Some(undo) = undo else { return Ok(()) };
+    let mut marks = points::read_marks(engine.layout, undo)?;
+    let note = Note {
+        at: engine.clock.now(),
+        reason: Some(reasons.join("; ")).filter(|reason| !reason.is_empty()),
+    };
+    marks.verdict = Some(Verdict { good: false, note });
+    Ok(points::store_marks(engine.layout, undo, &marks)?)
 }

@@ -79,10 +79,7 @@ fn node(base: &Path, path: &Path) -> Option<Node> {
         }
         xattrs.sort();
     }
-    let restored = path.starts_with("etc/nixos") || path.starts_with("var/lib/app");
-    let timed = kind == "file"
-        || (kind == "folder" && restored)
-        || (kind == "link" && !path.starts_with("nix"));
+    let timed = kind == "file" || (kind == "link" && !path.starts_with("nix"));
     Some(Node {
         path: path.to_owned(),
         kind,
