@@ -262,7 +262,9 @@ fn a_journal_that_cannot_be_read_stops_what_changes_and_only_that() {
         }
         assert_eq!(before, machine.picture());
         machine.run(["list"]).expect(0);
-        machine.run(["verify"]).expect(0);
+        let verified = machine.run(["verify"]).expect(3);
+        let named = format!("journal/{SPARE}.json");
+        assert!(verified.out.contains(&named), "{}", verified.told());
         let created = machine.run(["create"]).expect(0);
         assert!(created.err.contains("is not known"), "{}", created.told());
     }

@@ -342,6 +342,41 @@ fn a_try_keeps_or_takes_back_and_passes_the_exit_code() {
 }
 
 #[test]
+fn a_killed_trys_command_is_ended_before_what_it_did_goes_back() {
+    let Some(m) = Switching::new(r#"{"gate": {"window": "50ms"}}"#) else {
+        return;
+    };
+    let file = m.0.root().join("etc/nixos/hardware.nix");
+    // It hears no signal, and writes again what was taken back.
+    let writes = format!(
+        "trap '' TERM HUP; while :; do echo $$ > '{}'; sleep 0.02; done",
+        file.display()
+    );
+    let mut attempt = m
+        .command(&["try", "--", "sh", "-c", &writes])
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let pid = loop {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(10));
+        if let Ok(pid) = fs::read_to_string(&file).unwrap().trim().parse::<u32>() {
+            break pid;
+        }
+    };
+    attempt.kill().unwrap();
+    attempt.wait().unwrap();
+    let id = m.history()[0]["id"].as_str().unwrap().to_owned();
+    let run = m.run(&["hook", "watch", &id]).ends(21);
+    assert!(run.err.contains("had left running"), "{}", run.err);
+    // Gone, or nothing but its exit code.
+    let left = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    assert!(left.is_empty());
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{ }\n");
+}
+
+#[test]
 fn the_journal_and_commands_are_told() {
     let policy = r#"{"gate": {"window": "50ms"}, "notify": {"wall": false, "commands": {
         "note": {"command": ["sh", "-c", "cat >> \"$UNITS.told\"; echo $CAIRN_SWITCH >> \"$UNITS.ids\""]},

@@ -10,7 +10,7 @@ use crate::plan::gate::{self, Case, Decision};
 use crate::point::switch::{Action, Answer, Done, Outcome, Reached, Switch, Verdict};
 use crate::point::{PointId, Selector};
 use crate::system::journal::{self, Activation, Scope};
-use crate::system::{known_good, pointers, switch, switches};
+use crate::system::{known_good, offspring, pointers, switch, switches};
 
 /// The verb a rollback by the gate has in the journal.
 pub const VERB: &str = "rollback by the gate";
@@ -94,6 +94,14 @@ pub(super) fn act(
         outcome
             .reasons
             .push(format!("{why}: going back takes a reboot"));
+    }
+    if record.tried.is_some() {
+        // What still runs of the command would change again what goes back.
+        match offspring::end(&record.id.to_string()) {
+            Ok(0) => {}
+            Ok(n) => say(&format!("ended what the command had left running: {n}")),
+            Err(error) => say(&format!("{error}; what they change does not go back")),
+        }
     }
     say(match repair {
         true => "putting the profile and the boot loader back",

@@ -41,7 +41,8 @@ pub struct Begun {
 }
 
 /// Runs a command as a transaction. `begun` is told when its point is taken,
-/// `run` runs the command and gives its exit code, `say` is told each step.
+/// `run` runs the command, marked with the id of the try
+/// ([`offspring`](crate::system::offspring)), and gives its exit code, `say` is told each step.
 ///
 /// Killed at any time, it is ended by a watcher in a unit of its own, or at the
 /// next boot: what was begun and not kept goes back.
@@ -54,7 +55,7 @@ pub fn attempt(
     ask: Ask,
     watcher: &Watcher,
     begun: &dyn Fn(&Begun),
-    run: &dyn Fn() -> Result<i32, EngineError>,
+    run: &dyn Fn(PointId) -> Result<i32, EngineError>,
     say: &dyn Fn(&str),
 ) -> Result<Switch, EngineError> {
     let alone = match switches::trying(engine.layout, std::time::Duration::ZERO) {
@@ -132,7 +133,7 @@ pub fn attempt(
         warnings,
         recovery: created.recovery.is_some(),
     });
-    let exit = match run() {
+    let exit = match run(id) {
         Ok(exit) => exit,
         Err(error) => {
             // It never ran, so there is nothing to take back.

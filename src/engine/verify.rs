@@ -85,10 +85,10 @@ pub fn verify(engine: &Engine<'_>, options: Options) -> Result<Report, EngineErr
             format!("{}: {}", damaged.file.to_string_lossy(), damaged.why),
         );
     }
-    for (path, why) in journal::damaged(engine.layout)? {
+    for (path, why) in journal::unreadable(engine.layout)? {
         problem(
             None,
-            format!("the journal {} is damaged: {why}", path.display()),
+            format!("the journal {} cannot be read: {why}", path.display()),
         );
     }
     let known = known(&catalogue);

@@ -44,6 +44,7 @@ pub fn run(call: &Call) -> Result<i32, RunError> {
     let heard = listen().map_err(start)?;
     let mut child = Command::new(&call.program)
         .args(&call.args)
+        .envs(call.env.iter().map(|(name, value)| (name, value)))
         .spawn()
         .map_err(start)?;
     let mut pause = Duration::from_millis(1);

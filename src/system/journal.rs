@@ -182,6 +182,16 @@ pub fn damaged(layout: &Layout) -> Result<Vec<(PathBuf, String)>, IoError> {
     Ok(damaged.collect())
 }
 
+/// Journals that cannot be read, whatever the reason, and why.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn unreadable(layout: &Layout) -> Result<Vec<(PathBuf, String)>, IoError> {
+    let all = each(layout)?.into_iter();
+    let unreadable = all.filter_map(|(path, entry)| Some((path, entry.err()?.to_string())));
+    Ok(unreadable.collect())
+}
+
 fn each(layout: &Layout) -> Result<Vec<(PathBuf, io::Result<Entry>)>, IoError> {
     let dir = layout.journal();
     let Some(files) = optional(fs::read_dir(&dir).at("list the journals in", &dir))? else {

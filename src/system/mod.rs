@@ -39,6 +39,7 @@ pub mod mounts;
 pub mod nix_cli;
 pub mod nixos_rebuild;
 pub mod offender;
+pub mod offspring;
 pub mod ours;
 pub mod picker;
 pub mod pins;

@@ -7,11 +7,12 @@ use super::super::session::Session;
 use super::super::{End, Exit};
 use super::points::{RECOVERY_KEPT, short};
 use crate::engine::{EngineError, chronicle, trial};
+use crate::point::PointId;
 use crate::point::switch::Done;
 use crate::render::style::line;
 use crate::render::switch::words;
-use crate::system::foreground;
 use crate::system::run::Call;
+use crate::system::{foreground, offspring};
 
 /// `try`: the command's own exit code when what it did stays.
 pub(super) fn attempt(s: &Session, args: Try) -> Result<End, Failure> {
@@ -49,7 +50,10 @@ pub(super) fn attempt(s: &Session, args: Try) -> Result<End, Failure> {
         begun.warnings.iter().for_each(|warning| say(warning));
     };
     let watcher = s.watcher()?;
-    let run = || foreground::run(&call).map_err(EngineError::from);
+    let run = |id: PointId| {
+        let marked = call.clone().env(offspring::VARIABLE, id.to_string());
+        foreground::run(&marked).map_err(EngineError::from)
+    };
     let switch = trial::attempt(&engine, ask, &watcher, &begun, &run, &say)?;
     for note in chronicle::note_switch(&engine, &switch) {
         say(&note);
