@@ -3,15 +3,19 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/pty.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod pty;
 mod support;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pty::Terminal;
 use serde_json::{Value, json};
-use support::{Switching, System};
+use support::{Switching, System, need};
 
 const POLICY: &str = r#"{"gate": {"window": "50ms", "confirmTimeout": "1s"}}"#;
 const LONG: &str = r#"{"gate": {"window": "50ms", "confirmTimeout": "10min"}}"#;
@@ -374,6 +378,38 @@ fn a_killed_trys_command_is_ended_before_what_it_did_goes_back() {
     assert!(left.is_empty());
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(fs::read_to_string(&file).unwrap(), "{ }\n");
+}
+
+#[test]
+fn a_trys_command_hears_an_interrupt_once_wherever_its_input_comes_from() {
+    let Some(m) = Switching::new(r#"{"gate": {"window": "50ms"}}"#) else {
+        return;
+    };
+    if !need(&["setsid"]) {
+        return;
+    }
+    let heard = m.0.home().join("heard");
+    let script = format!(
+        "trap 'echo once >> \"{}\"' INT; echo at work; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done",
+        heard.display()
+    );
+    let attempt = m.command(&["try", "--", "sh", "-c", &script]);
+    let mut elsewhere = Command::new("sh");
+    elsewhere
+        .args(["-c", "exec \"$0\" \"$@\" </dev/null"])
+        .arg(attempt.get_program())
+        .args(attempt.get_args());
+    for (name, value) in attempt.get_envs() {
+        match value {
+            Some(value) => elsewhere.env(name, value),
+            None => elsewhere.env_remove(name),
+        };
+    }
+    let mut terminal = Terminal::run(&elsewhere, 24, 100);
+    terminal.wait("at work");
+    terminal.send("\x03");
+    terminal.ends(0);
+    assert_eq!(fs::read_to_string(&heard).unwrap(), "once\n");
 }
 
 #[test]

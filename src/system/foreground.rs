@@ -1,6 +1,7 @@
 //! A command that a person runs through this program: it has the terminal, and
 //! gets the signals.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
@@ -80,10 +81,12 @@ fn pass(child: &Child, signal: Signal) {
     }
 }
 
-/// Whether we are in the foreground of a terminal, as our command is then.
+/// Whether we are in the foreground of our terminal, as our command is then,
+/// wherever standard input comes from.
 fn is_foreground() -> bool {
     let ours = rustix::process::getpgrp();
-    rustix::termios::tcgetpgrp(io::stdin()).is_ok_and(|group| group == ours)
+    File::open("/dev/tty")
+        .is_ok_and(|terminal| rustix::termios::tcgetpgrp(terminal).is_ok_and(|g| g == ours))
 }
 
 #[cfg(test)]
