@@ -41,10 +41,13 @@ pub enum SelectError {
         Vec<String>,
     ),
     /// More than one id starts so.
-    #[error("'{prefix}' is the start of {} restore points: {}", ids.len(), ids.join(", "))]
+    #[error("'{prefix}' is the start of {count} restore points: {}{}", ids.join(", "),
+        if *count > ids.len() { ", …" } else { "" })]
     Ambiguous {
         /// What was given.
         prefix: String,
+        /// How many candidates there are.
+        count: usize,
         /// Short forms of the candidates, at most five.
         ids: Vec<String>,
     },
@@ -168,6 +171,7 @@ impl Selector {
                         let ids = all().take(5).map(|id| id.short_among(all())).collect();
                         return Err(SelectError::Ambiguous {
                             prefix: prefix.clone(),
+                            count: more.len() + 1,
                             ids,
                         });
                     }
@@ -208,6 +212,20 @@ mod tests {
         ] {
             assert!(text.parse::<Selector>().is_err(), "{text:?} was taken");
         }
+    }
+
+    #[test]
+    fn all_candidates_are_counted_and_five_are_shown() {
+        let told = |count, shown: &str| {
+            let ids = shown.split(' ').map(str::to_owned).collect();
+            let prefix = "0".to_owned();
+            SelectError::Ambiguous { prefix, count, ids }.to_string()
+        };
+        assert_eq!(told(2, "a b"), "'0' is the start of 2 restore points: a, b");
+        assert_eq!(
+            told(14, "a b c d e"),
+            "'0' is the start of 14 restore points: a, b, c, d, e, …"
+        );
     }
 
     proptest! {
