@@ -158,6 +158,6 @@ fn a_unit_that_failed_before_takes_nothing_back() {
     bed.wait_for("systemctl list-units --all --state=failed,auto-restart | grep -q flapping");
     let code = bed.switch("other-good").code;
     let came_to = told("switched", i64::from(code), "good", "nothing");
-    assert_eq!(bed.newest(), came_to);
+    assert_eq!(bed.newest(), came_to, "{}", bed.reasons());
     assert_eq!(bed.pointers().running, "other-good");
 }
