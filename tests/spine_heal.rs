@@ -330,6 +330,23 @@ fn what_somebody_has_to_confirm_is_not_known_good_by_healing() {
 }
 
 #[test]
+fn a_notify_command_is_waited_for_no_longer_than_its_timeout() {
+    let Some(m) = Ailing::new() else { return };
+    m.policy(&json!({ "notify": { "wall": false, "commands": {
+        "slow": { "command": ["sleep", "600"], "timeout": "200ms" },
+        "slower": { "command": ["sleep", "600"], "timeout": "300ms" },
+    } } }));
+    m.unit("web.service", "failed");
+    let begun = std::time::Instant::now();
+    let ended = m.run(&["heal", "--yes"]).ends(0);
+    assert!(begun.elapsed().as_secs() < 60, "{ended:?}");
+    for name in ["slow", "slower"] {
+        let told = format!("notify command {name}: `sleep 600` did not end");
+        assert!(ended.err.contains(&told), "{ended:?}");
+    }
+}
+
+#[test]
 fn bad_calls_are_refused_in_two_lines() {
     let Some(m) = Ailing::new() else { return };
     // A root that does not run.
