@@ -330,6 +330,86 @@ fn what_somebody_has_to_confirm_is_not_known_good_by_healing() {
 }
 
 #[test]
+fn what_is_interrupted_is_told_and_not_learned_from() {
+    let Some(m) = Ailing::new() else { return };
+    m.unit("web.service", "failed");
+    m.unit("db.service", "active");
+    m.say("web.service.needs", "db.service");
+    m.say("web.service.broken", "");
+    let interrupted = |at: &str| {
+        let mut command = m.0.command(&["heal", "--yes"]);
+        let ended = command.env("CAIRN_FAULT", format!("{at}=int")).output();
+        support::Run::from(ended.unwrap()).ends(130)
+    };
+    // Before anything is done there is nothing to tell.
+    let ended = interrupted("create.captured");
+    assert!(ended.err.contains("nothing was changed"), "{ended:?}");
+    assert!(!ended.err.contains("no restore point"), "{ended:?}");
+    assert_eq!(m.done(), "");
+
+    let ended = interrupted("heal.opened");
+    assert!(!ended.err.contains("nothing was changed"), "{ended:?}");
+    assert!(!ended.out.contains("no help"), "{ended:?}");
+    assert!(
+        ended.out.contains("-unit interrupted") || ended.out.contains("-dependencies interrupted"),
+        "{ended:?}"
+    );
+    assert!(ended.out.ends_with("  try: cairn heal\n"), "{ended:?}");
+    let cases = m.book()["cases"].clone();
+    assert_eq!(cases[0]["tries"].as_array().unwrap().len(), 1, "{cases:#}");
+    assert_eq!(cases[0]["tries"][0]["interrupted"], true, "{cases:#}");
+    assert!(m.book().get("open").is_none(), "{:#}", m.book());
+    let learned = m.json(&["learn", "show"])["learned"]["heals"].clone();
+    assert_eq!(learned, json!([]));
+    let status = m.run(&["status"]).ends(0).out;
+    assert!(status.contains("interrupted"), "{status}");
+}
+
+#[test]
+fn what_fails_since_an_action_without_undo_is_told() {
+    let Some(m) = Ailing::new() else { return };
+    m.unit("web.service", "failed");
+    m.say("web.service.gone", "");
+    m.unit("db.service", "active");
+    let script = "echo failed > \"$units/db.service\"\n";
+    fs::write(m.0.0.home().join("units.json.after"), script).unwrap();
+    let healed = m.heal(20, &["--issue", "service-down:web.service"]);
+    let tried = &healed["issues"][0]["tries"][0];
+    assert_eq!(tried["action"], "reset-failed", "{healed:#}");
+    assert_eq!(tried["verdict"], "recovered");
+    let said = tried["said"].as_str().unwrap();
+    assert!(said.contains("units failed since"), "{said}");
+}
+
+#[test]
+fn a_system_that_somebody_switched_to_outlives_a_roll_back_that_was_cut_off() {
+    let Some(m) = Ailing::new() else { return };
+    m.unit("web.service", "failed");
+    m.heal(0, &[]);
+    m.policy(&json!({ "heal": {
+        "coolDown": "0s", "destructive": ["roll-back"],
+        "disabled": ["restart-unit", "restart-dependencies", "reset-failed"],
+    } }));
+    let switched = |system| {
+        m.0.0.set(system);
+        m.0.0.run_system(system);
+        m.0.0.loader_default(system);
+    };
+    switched(System::Three);
+    m.unit("web.service", "failed");
+    let mut command = m.0.command(&["heal", "--yes"]);
+    let ended = command.env("CAIRN_FAULT", "restore.profile").output();
+    assert_eq!(ended.as_ref().unwrap().status.code(), None, "{ended:?}");
+    switched(System::One);
+    let profile = || m.0.0.profile();
+    let chosen = profile();
+    let ended = m.run(&["heal", "--yes"]).ends(22);
+    assert!(ended.err.contains("was switched since"), "{ended:?}");
+    assert_eq!(profile(), chosen);
+    assert!(m.book().get("open").is_none(), "{:#}", m.book());
+}
+
+#[test]
 fn a_notify_command_is_waited_for_no_longer_than_its_timeout() {
     let Some(m) = Ailing::new() else { return };
     m.policy(&json!({ "notify": { "wall": false, "commands": {

@@ -68,6 +68,9 @@ pub struct Try {
     /// What it came to; absent while it is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<HealVerdict>,
+    /// Whether it was interrupted before that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
 }
 
 /// An action under way, with all that whoever finds it needs to end it.
@@ -209,6 +212,7 @@ impl Book {
             ended: None,
             action: open.action,
             verdict: None,
+            interrupted: false,
         };
         match self.cases.iter_mut().find(|case| case.issue == open.issue) {
             Some(case) => case.tries.push(one),
@@ -220,15 +224,17 @@ impl Book {
         self.open = Some(open);
     }
 
-    /// Writes down what the action under way came to; what is older than a
+    /// Writes down what the action under way came to, and whether it was
+    /// interrupted before that; what is older than a
     /// week is forgotten.
-    pub fn end(&mut self, verdict: HealVerdict, now: DateTime<Utc>) {
+    pub fn end(&mut self, verdict: HealVerdict, interrupted: bool, now: DateTime<Utc>) {
         let Some(open) = self.open.take() else {
             return;
         };
         for one in self.cases.iter_mut().flat_map(|case| &mut case.tries) {
             if one.id == open.id {
                 one.verdict = Some(verdict);
+                one.interrupted = interrupted;
                 one.ended = Some(now);
             }
         }
@@ -281,13 +287,13 @@ pub(super) mod tests {
         let text = serde_json::to_string(&book).unwrap();
         let mut book: Book = serde_json::from_str(&text).unwrap();
         assert!(book.open.is_some());
-        book.end(HealVerdict::Remains, at(1));
+        book.end(HealVerdict::Remains, false, at(1));
         assert_eq!(book.open, None);
         let (last, one) = book.last().unwrap();
         assert_eq!((last, one.verdict), (&issue, Some(HealVerdict::Remains)));
         book.begin(open(&Issue::CpuHigh, Action::ReniceUnit, 2, "b2"));
         assert_eq!((book.spent_in("b1"), book.spent_in("b2")), (0, 1));
-        book.end(HealVerdict::Recovered, at(3));
+        book.end(HealVerdict::Recovered, false, at(3));
         assert_eq!(book.last().unwrap().0, &Issue::CpuHigh);
     }
 
@@ -296,9 +302,9 @@ pub(super) mod tests {
         let issue = Issue::ServiceDown("a.service".into());
         let mut book = Book::default();
         book.begin(open(&issue, Action::RestartUnit, 0, "b"));
-        book.end(HealVerdict::Remains, at(1));
+        book.end(HealVerdict::Remains, false, at(1));
         book.begin(open(&Issue::CpuHigh, Action::ReniceUnit, 8 * 24 * 60, "b"));
-        book.end(HealVerdict::Remains, at(8 * 24 * 60 + 1));
+        book.end(HealVerdict::Remains, false, at(8 * 24 * 60 + 1));
         assert_eq!(book.case(&issue), None);
         assert_eq!(book.cases.len(), 1);
     }

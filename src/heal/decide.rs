@@ -222,7 +222,7 @@ mod tests {
         let mut book = Book::default();
         for minute in minutes {
             book.begin(open(&down(), Action::RestartUnit, *minute, "b"));
-            book.end(HealVerdict::Remains, at(*minute));
+            book.end(HealVerdict::Remains, false, at(*minute));
         }
         book
     }

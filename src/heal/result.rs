@@ -33,11 +33,19 @@ pub struct Healed {
     /// The running system, where it was marked known-good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marked_good: Option<String>,
+    /// Whether somebody interrupted it after it had done something.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Worth knowing, one line each.
     pub notes: Vec<String>,
 }
 
 impl Healed {
+    /// Whether anything was done to the machine: an action, or ending one.
+    pub fn has_acted(&self) -> bool {
+        self.finished.is_some() || self.issues.iter().any(|treated| !treated.tries.is_empty())
+    }
+
     /// Whether issues are left that were to be healed, or that nothing can be
     /// done about.
     pub fn remains(&self) -> bool {
@@ -127,7 +135,11 @@ pub struct Tried {
     pub after: Option<u8>,
     /// How long it took, in milliseconds.
     pub millis: u64,
-    /// What it or the check said, where it did not help.
+    /// Whether it was interrupted before its verdict, which is not learned from.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+    /// What it or the check said, where it did not help; where it did and has
+    /// no undo, what fails since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
     /// What could not be taken back.
@@ -161,6 +173,9 @@ pub struct Standing {
     pub action: Option<Action>,
     /// What it came to.
     pub verdict: Option<HealVerdict>,
+    /// Whether it was interrupted before that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// An action that was cut off and waits to be ended by `cairn heal`.
     pub cut_off: Option<String>,
     /// Issues that are there and left alone for a while.

@@ -140,7 +140,8 @@ pub fn of_treated(treated: &Treated, at: DateTime<Utc>) -> Option<Notice> {
             Occasion::Healed,
             at,
             format!("{issue} is healed: {}", last.action),
-        ),
+        )
+        .because(last.said.as_slice()),
         false => {
             let said = |tried: &Tried| {
                 let trouble = (tried.trouble.as_ref())

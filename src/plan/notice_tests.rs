@@ -86,6 +86,7 @@ fn an_issue_is_told_of_once_something_was_tried() {
         before: Some(80),
         after: Some(80),
         millis: 900,
+        interrupted: false,
         said: None,
         trouble: None,
     });
@@ -97,4 +98,9 @@ fn an_issue_is_told_of_once_something_was_tried() {
     let healed = of_treated(&treated, at()).unwrap();
     assert_eq!(healed.event, Occasion::Healed);
     assert!(healed.message.contains("web.service"), "{healed:?}");
+    assert_eq!(healed.reasons, [""; 0]);
+    // What fails since is told, where nothing takes the action back.
+    treated.tries[0].said = Some("units failed since: db.service".to_owned());
+    let healed = of_treated(&treated, at()).unwrap();
+    assert_eq!(healed.reasons, ["units failed since: db.service"]);
 }

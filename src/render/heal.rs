@@ -20,7 +20,10 @@ pub fn report(healed: &Healed, host: &str, style: &Style) -> String {
         out.push('\n');
         out.push_str(&issue(treated, healed.dry_run, style));
     }
-    if healed.issues.is_empty() {
+    if healed.interrupted {
+        let told = "interrupted: nothing more was tried";
+        out.push_str(&format!("\n{}\n", style.yellow(told)));
+    } else if healed.issues.is_empty() {
         out.push_str(&format!("\n{}\n", style.green("nothing is to be healed")));
     }
     for foreseen in &healed.foreseen {
@@ -125,10 +128,19 @@ fn came(tried: &Tried, style: &Style) -> String {
     let took = humane::duration(Duration::from_millis(tried.millis));
     let said = tried.said.as_deref().map(line).unwrap_or_default();
     let text = match (tried.verdict, &tried.trouble) {
+        (_, Some(trouble)) if tried.interrupted => style.red(format!(
+            "interrupted, and it could not be taken back: {}",
+            line(trouble)
+        )),
+        (HealVerdict::TakenBack, _) if tried.interrupted => "interrupted, taken back".to_owned(),
+        (HealVerdict::Remains, _) if tried.interrupted => "interrupted".to_owned(),
         (_, Some(trouble)) => style.red(format!(
             "no help, and it could not be taken back: {}",
             line(trouble)
         )),
+        (HealVerdict::Recovered, _) if tried.said.is_some() => {
+            format!("{}, but {}", style.green("helped"), style.red(said))
+        }
         (HealVerdict::Recovered, _) => style.green("helped"),
         (HealVerdict::Remains, _) => format!("no help: {said}"),
         (HealVerdict::TakenBack, _) => format!("no help, taken back: {said}"),
@@ -141,6 +153,9 @@ fn next(healed: &Healed) -> Option<&'static str> {
     let tries = healed.issues.iter().flat_map(|treated| &treated.tries);
     if tries.chain(&healed.finished).any(stuck) {
         return Some("cairn status");
+    }
+    if healed.interrupted {
+        return Some("cairn heal");
     }
     if !healed.remains() {
         return None;
@@ -161,6 +176,10 @@ pub fn standing(standing: &Standing, style: &Style) -> String {
         (Some(issue), Some(action), Some(at)) => {
             let came = match standing.verdict {
                 Some(HealVerdict::Recovered) => style.green("helped"),
+                Some(HealVerdict::TakenBack) if standing.interrupted => {
+                    "interrupted, taken back".to_owned()
+                }
+                _ if standing.interrupted => "interrupted".to_owned(),
                 Some(HealVerdict::TakenBack) => "no help, taken back".to_owned(),
                 _ => "no help".to_owned(),
             };
@@ -249,7 +268,8 @@ mod tests {
             before: Some(49),
             after: Some(100),
             millis: 5100,
-            said: Some("web.service failed".into()),
+            interrupted: false,
+            said: (verdict != HealVerdict::Recovered).then(|| "web.service failed".into()),
             trouble: trouble.map(Into::into),
         };
         let of = |tried: Tried, well| {

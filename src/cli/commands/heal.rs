@@ -54,6 +54,9 @@ fn show(s: &Session, args: &Heal, healed: &Healed, host: &str) -> Result<Exit, F
     // Asked for an issue that is not there, it has no more to say.
     let in_vain = healed.issues.is_empty() && !args.issues.is_empty();
     let is_ill = healed.remains() || !(healed.healthy || in_vain);
+    if healed.interrupted {
+        return Ok(Exit::Interrupted);
+    }
     Ok(match (stuck, is_ill) {
         (true, _) => Exit::Partial,
         (false, true) if !healed.dry_run => Exit::Unhealthy,

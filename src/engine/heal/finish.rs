@@ -35,30 +35,35 @@ pub(super) fn finish(
         "{} against {} was cut off: ending it",
         open.action, open.issue
     ));
-    // A restore of ours that was cut off goes back first.
+    // What somebody switched to since is not to be lost: then a restore of ours
+    // that was cut off is for a person to end. Otherwise it goes back first.
+    let moved_on = moved_on(&open.systems, &runs_and_boots(engine));
     let ours = journal::unfinished(engine.layout)?.is_some_and(|entry| entry.verb == VERB);
     let mut trouble = None;
-    if ours && let Err(error) = undo::end(engine, Way::Abort) {
+    if ours
+        && !moved_on
+        && let Err(error) = undo::end(engine, Way::Abort)
+    {
         trouble = Some(error.to_string());
     }
     let same_boot = open.boot == switches::boot_id();
     let report = health::look(engine, &health::Ask::of(Depth::All));
-    let moved_on = moved_on(&open.systems, &runs_and_boots(engine));
     let is_gone = match (moved_on, ours) {
         (true, _) => Err("the system was switched since, and stays as it is".to_owned()),
         (false, true) => Err("it was cut off before it could help".to_owned()),
         (false, false) => gone(engine, &open.issue, &labels(&report, &open.issue)),
     };
-    let is_gone = is_gone.and_then(|()| match made_worse(&open, &report) {
-        Some(worse) => Err(worse),
-        None => Ok(()),
-    });
+    if is_gone.is_err() && !moved_on && !ours {
+        // Who interrupts the check leaves it to the next run.
+        engine.check_stop()?;
+    }
+    let is_gone = judge(is_gone, &open, made_worse(&open, &report));
     open.undo.retain(|one| match one {
         Undo::System { .. } if moved_on => false,
         _ => same_boot || !one.ends_with_the_boot(),
     });
     let (verdict, said) = match is_gone {
-        Ok(()) => (HealVerdict::Recovered, None),
+        Ok(said) => (HealVerdict::Recovered, said),
         Err(said) => {
             // What no point holds any longer would be in the way for ever.
             let lost = lost(engine, &open.undo)?;
@@ -79,7 +84,16 @@ pub(super) fn finish(
         }
     };
     let after = plan::score(engine);
-    let tried = close(engine, book, &open, verdict, after, said, trouble, say)?;
+    // It was cut off: that it did not help says little about it.
+    let interrupted = verdict != HealVerdict::Recovered;
+    let came = Came {
+        verdict,
+        interrupted,
+        after,
+        said,
+        trouble,
+    };
+    let tried = close(engine, book, &open, came, say)?;
     say(&match (verdict, &tried.trouble) {
         _ if moved_on => "the system was switched since, and stays as it is".to_owned(),
         (HealVerdict::Recovered, _) => format!("{} is gone", open.issue),
@@ -89,26 +103,59 @@ pub(super) fn finish(
     Ok(Some(tried))
 }
 
+/// What an action came to.
+pub(super) struct Came {
+    pub(super) verdict: HealVerdict,
+    /// Whether it was interrupted before that: nothing is learned from it.
+    pub(super) interrupted: bool,
+    /// The health score after.
+    pub(super) after: Option<u8>,
+    pub(super) said: Option<String>,
+    pub(super) trouble: Option<String>,
+}
+
+/// Whether an action helped, with what else fails since: that is a reason to
+/// take it back, and where nothing takes it back, to be told.
+///
+/// # Errors
+/// What speaks against it.
+pub(super) fn judge(
+    is_gone: Result<(), String>,
+    open: &Open,
+    worse: Option<String>,
+) -> Result<Option<String>, String> {
+    match (is_gone, worse) {
+        (Ok(()), Some(worse)) if has_undo(open) => Err(worse),
+        (Ok(()), worse) => Ok(worse),
+        (Err(said), Some(worse)) if !has_undo(open) => Err(format!("{said}; {worse}")),
+        (Err(said), _) => Err(said),
+    }
+}
+
 /// Writes down what an action came to, in the book and in the history. One
 /// whose files or system could not be brought back stays in the book as under
 /// way.
-#[allow(clippy::too_many_arguments, reason = "they are one record")]
 pub(super) fn close(
     engine: &Engine<'_>,
     book: &mut Book,
     open: &Open,
-    verdict: HealVerdict,
-    after: Option<u8>,
-    said: Option<String>,
-    trouble: Option<String>,
+    came: Came,
     say: &dyn Fn(&str),
 ) -> Result<Tried, EngineError> {
+    let Came {
+        verdict,
+        interrupted,
+        after,
+        said,
+        trouble,
+    } = came;
     let now = engine.clock.now();
     let millis = elapsed(open.at, now);
     // What a reboot came to says nothing about the action.
-    // Nor does what somebody else's switch came to.
-    let counts =
-        open.boot == switches::boot_id() && !moved_on(&open.systems, &runs_and_boots(engine));
+    // Nor does what somebody else's switch came to, or what had not its time.
+    let counts = !interrupted
+        && open.boot == switches::boot_id()
+        && !moved_on(&open.systems, &runs_and_boots(engine));
     let attempt = HealAttempt {
         id: open.id,
         at: open.at,
@@ -126,7 +173,7 @@ pub(super) fn close(
         // a system that is not back must be before anything else is done.
         let lasting = open.undo.iter().any(|undo| !undo.ends_with_the_boot());
         if trouble.is_none() || !lasting {
-            book.end(verdict, now);
+            book.end(verdict, interrupted, now);
         }
         Ok(healing::store(engine.layout, book)?)
     })?;
@@ -142,6 +189,7 @@ pub(super) fn close(
         before: open.before,
         after,
         millis,
+        interrupted,
         said,
         trouble,
     })
@@ -200,12 +248,8 @@ fn is_of_units(verdict: &Verdict) -> bool {
     matches!(verdict.name.as_str(), "units" | "restarts")
 }
 
-/// What is required and fails only since the action: where the action can be
-/// taken back, that is the better way.
+/// What is required and fails only since the action.
 pub(super) fn made_worse(open: &Open, after: &Report) -> Option<String> {
-    if !has_undo(open) {
-        return None;
-    }
     // All units share one check: who is down counts, not that somebody is.
     let new = |verdict: &&Verdict| match &open.units {
         Some(before) if is_of_units(verdict) => {
@@ -244,7 +288,7 @@ mod tests {
     fn another_unit_that_is_down_since_makes_it_worse_and_the_same_one_does_not() {
         let before = report(vec![units("units", &["web.service", "db.service"])]);
         let at = "2026-11-20T12:00:00Z".parse().unwrap();
-        let open = Open {
+        let mut open = Open {
             id: "019a0000-0000-7000-8000-000000000001".parse().unwrap(),
             at,
             boot: "b".into(),
@@ -262,6 +306,21 @@ mod tests {
         assert_eq!(worse("restarts", &["db.service"]), None);
         assert!(worse("units", &["api.service"]).is_some());
         assert!(worse("restarts", &["db.service", "api.service"]).is_some());
+
+        // With an undo that is a reason to take it back; without one it is told.
+        let said = || worse("units", &["api.service"]);
+        assert!(judge(Ok(()), &open, said()).is_err());
+        assert_eq!(judge(Ok(()), &open, None), Ok(None));
+        let failed = "units failed since: some failed".to_owned();
+        open.undo.clear();
+        let worse = made_worse(&open, &report(vec![units("units", &["api.service"])]));
+        assert_eq!(worse.as_ref(), Some(&failed));
+        assert_eq!(judge(Ok(()), &open, worse.clone()), Ok(Some(failed)));
+        let both = judge(Err("full".to_owned()), &open, worse);
+        assert_eq!(
+            both,
+            Err("full; units failed since: some failed".to_owned())
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::super::marks::{self, Say};
 use super::super::step::step;
 use super::super::{Engine, EngineError, chronicle, notify};
 use super::check::{gone, labels};
-use super::finish::{close, down, finish, has_undo, made_worse, runs_and_boots};
+use super::finish::{Came, close, down, finish, has_undo, judge, made_worse, runs_and_boots};
 use super::plan::{JUDGING, begin, is_asked, look, score, wanted};
 use super::prepare::{Prepared, Work, prepare};
 use super::take_back::take_back;
@@ -69,7 +69,14 @@ pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed
     for issue in wanted(&report, ask, &mut healed.notes) {
         let mut treated = begin(engine, &book, &report, &known, issue, ask);
         if treated.held.is_none() {
-            engine.check_stop()?;
+            if let Err(stopped) = engine.check_stop() {
+                // What was done is told, by the report.
+                if !healed.has_acted() {
+                    return Err(stopped);
+                }
+                healed.interrupted = true;
+                break;
+            }
             let mut run = Run {
                 engine,
                 book: &mut book,
@@ -78,6 +85,14 @@ pub fn heal(engine: &Engine<'_>, ask: &Ask, say: &dyn Fn(&str)) -> Result<Healed
             };
             run.treat(&mut treated, &report_now)?;
             report_now = look(engine);
+        }
+        healed.interrupted = !treated.healed && engine.check_stop().is_err();
+        if healed.interrupted {
+            healed.issues.push(treated);
+            if !healed.has_acted() {
+                engine.check_stop()?;
+            }
+            break;
         }
         if let Some(notice) = notice::of_treated(&treated, engine.clock.now()) {
             for trouble in notify::tell(engine, &notice) {
@@ -141,6 +156,7 @@ impl Run<'_, '_> {
             if treated.point.is_none() {
                 match self.point(&issue, action) {
                     Ok(point) => treated.point = point,
+                    Err(_) if engine.check_stop().is_err() => break,
                     Err(why) => {
                         treated.actions[n].lacks = Some(why);
                         continue;
@@ -156,10 +172,12 @@ impl Run<'_, '_> {
             treated.tries.push(tried);
             treated.healed = verdict == HealVerdict::Recovered;
             // What could not be taken back is no ground to build on.
-            if treated.healed || stuck {
+            if treated.healed || stuck || engine.check_stop().is_err() {
                 break;
             }
-            engine.check_stop()?;
+        }
+        if engine.check_stop().is_err() {
+            return Ok(());
         }
         if !treated.healed && treated.held.is_none() {
             (self.say)(&format!("{issue}: nothing more is to be tried now"));
@@ -198,6 +216,7 @@ impl Run<'_, '_> {
                     false => Ok(None),
                 }
             }
+            Err(error) if error.is_stopped() => Err(error.to_string()),
             Err(error) => {
                 (self.say)(&format!("no restore point was taken: {error}"));
                 Err(format!("no restore point could be taken: {error}"))
@@ -252,12 +271,11 @@ impl Run<'_, '_> {
             Ok(()) => gone(engine, issue, labels),
         };
         let seen = look(engine);
-        let checked = checked.and_then(|()| match made_worse(&open, &seen) {
-            Some(worse) => Err(worse),
-            None => Ok(()),
-        });
+        // What was interrupted had not its time to help.
+        let interrupted = checked.is_err() && engine.check_stop().is_err();
+        let checked = judge(checked, &open, made_worse(&open, &seen));
         let (verdict, said, trouble, after) = match checked {
-            Ok(()) => (HealVerdict::Recovered, None, None, seen.score),
+            Ok(said) => (HealVerdict::Recovered, said, None, seen.score),
             Err(said) if !has_undo(&open) => (HealVerdict::Remains, Some(said), None, seen.score),
             Err(said) => {
                 let taken_back = step("heal.taken-back", || Ok(take_back(engine, &open.undo)));
@@ -268,9 +286,14 @@ impl Run<'_, '_> {
                 (HealVerdict::TakenBack, Some(said), trouble, score(engine))
             }
         };
-        let tried = close(
-            engine, self.book, &open, verdict, after, said, trouble, self.say,
-        )?;
+        let came = Came {
+            verdict,
+            interrupted,
+            after,
+            said,
+            trouble,
+        };
+        let tried = close(engine, self.book, &open, came, self.say)?;
         (self.say)(&told(&tried));
         Ok(tried)
     }
@@ -279,6 +302,14 @@ impl Run<'_, '_> {
 /// What an action came to, in one line.
 fn told(tried: &Tried) -> String {
     let said = tried.said.as_deref().unwrap_or_default();
+    let action = tried.action;
+    if tried.interrupted {
+        return match (&tried.trouble, tried.verdict) {
+            (Some(trouble), _) => format!("{action}: interrupted, and not taken back: {trouble}"),
+            (None, HealVerdict::TakenBack) => format!("{action}: interrupted, taken back"),
+            (None, _) => format!("{action}: interrupted"),
+        };
+    }
     match (tried.verdict, &tried.trouble) {
         (_, Some(trouble)) => {
             format!(
@@ -286,7 +317,10 @@ fn told(tried: &Tried) -> String {
                 tried.action
             )
         }
-        (HealVerdict::Recovered, _) => format!("{}: {} is gone", tried.action, tried.issue),
+        (HealVerdict::Recovered, _) if !said.is_empty() => {
+            format!("{action}: {} is gone, but {said}", tried.issue)
+        }
+        (HealVerdict::Recovered, _) => format!("{action}: {} is gone", tried.issue),
         (HealVerdict::Remains, _) => format!("{}: no help: {said}", tried.action),
         (HealVerdict::TakenBack, _) => format!("{}: no help, taken back: {said}", tried.action),
     }

@@ -37,6 +37,7 @@ pub fn standing(engine: &Engine<'_>, issues: &[Issue]) -> Result<Option<Standing
         issue: last.map(|(issue, _)| issue.clone()),
         action: last.map(|(_, one)| one.action),
         verdict: last.and_then(|(_, one)| one.verdict),
+        interrupted: last.is_some_and(|(_, one)| one.interrupted),
         cut_off,
         waiting: waiting.collect(),
     }))
