@@ -305,6 +305,8 @@ impl Staged<'_> {
         let mut sparse = Sparse::new(&file);
         vault.pour(entry, &mut sparse)?;
         sparse.finish().at("write", &at)?;
+        // While it is read back, and the next is made.
+        flush::begin(&file, size(entry));
         dress_fd(&file, &attributes(entry)).at("set owner and mode of", &at)?;
         if !vault.holds(entry, &mut self.base.read(place)?)? {
             // Where the vault is to blame, this tells.
@@ -316,7 +318,6 @@ impl Staged<'_> {
         let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
         proven.add(&written, entry);
         drop(proven);
-        flush::begin(&file, size(entry));
         Ok(())
     }
 
