@@ -292,6 +292,15 @@ fn a_policy_that_cannot_be_used_bars_no_way_back() {
     let run = m.run(&["hook", "watch", &id]).ends(21);
     assert!(run.err.contains("cairn policy check"), "{}", run.err);
     assert_eq!(m.0.profile(), before);
+    // The point of before the switch holds it as well; and that is undone.
+    m.0.set(System::Three);
+    let after = m.0.profile();
+    let run = m.run(&["rollback", "latest", "--yes"]);
+    assert!(run.err.contains("its defaults hold"), "{}", run.err);
+    assert_eq!(m.0.profile(), before);
+    let run = m.run(&["undo", "--yes"]);
+    assert!(run.err.contains("its defaults hold"), "{}", run.err);
+    assert_eq!(m.0.profile(), after);
 }
 
 #[test]

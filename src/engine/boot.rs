@@ -212,6 +212,7 @@ fn end_open(engine: &Engine<'_>) -> Result<Vec<Switch>, EngineError> {
         }
         switch.judged = None;
         switch.result = Some(cut_off(engine));
+        switch.revision += 1;
         switches::store(engine.layout, &switch)?;
         ended.push(switch);
     }
@@ -327,6 +328,7 @@ fn record(
         judged: None,
         tried: None,
         result: Some(outcome),
+        revision: 0,
     };
     switches::store(engine.layout, &record)?;
     Ok(record)

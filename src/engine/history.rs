@@ -58,6 +58,7 @@ pub fn gap(engine: &Engine<'_>, records: &[Switch]) -> Option<Switch> {
         unit: None,
         risk: None,
         confirm: None,
+        revision: 0,
         answer: None,
         judged: None,
         tried: None,

@@ -143,6 +143,7 @@ pub fn pre_switch(
         judged: None,
         tried: None,
         result: None,
+        revision: 0,
     };
     switches::store(engine.layout, &switch)?;
     Ok(Some(Hooked {

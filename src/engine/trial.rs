@@ -117,6 +117,7 @@ pub fn attempt(
             exit: None,
         }),
         result: None,
+        revision: 0,
     };
     switches::store(engine.layout, &switch)?;
     let id = switch.id;

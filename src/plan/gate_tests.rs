@@ -45,6 +45,7 @@ fn from_1_to_2(action: Action) -> Switch {
         judged: None,
         tried: None,
         result: None,
+        revision: 0,
     }
 }
 

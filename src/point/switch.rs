@@ -72,6 +72,10 @@ pub struct Switch {
     /// What came of it; absent while it is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Outcome>,
+    /// How often the record was changed: where it lies in two places, the higher
+    /// one counts.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// One run of a unit.

@@ -4,6 +4,7 @@
 //! disk say, a record goes to `/run/cairn`, so that its switch is watched all
 //! the same.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ pub fn read(layout: &Layout) -> Result<(Vec<Switch>, Vec<String>), IoError> {
             Err(error) => damaged.push(error.to_string()),
         }
     }
-    switches.sort_by_key(|s: &Switch| s.id);
+    switches.sort_by_key(|s: &Switch| (s.id, Reverse(s.revision)));
     // One may lie in both places, when the disk was full for a while.
     switches.dedup_by_key(|s| s.id);
     Ok((switches, damaged))
@@ -69,10 +70,13 @@ pub fn read(layout: &Layout) -> Result<(Vec<Switch>, Vec<String>), IoError> {
 /// When it is nowhere, or cannot be read.
 pub fn by_id(layout: &Layout, id: PointId) -> Result<Switch, IoError> {
     let name = format!("{id}.json");
-    // Only in the second place while the first has no room for what is newer.
-    match optional(read_one(&layout.volatile_switches().join(&name)))? {
-        Some(switch) => Ok(switch),
-        None => read_one(&layout.switches().join(name)),
+    // In the second place while the first has no room for what is newer, and a
+    // moment longer, which a crash may make a long one.
+    let volatile = optional(read_one(&layout.volatile_switches().join(&name)))?;
+    match (volatile, read_one(&layout.switches().join(name))) {
+        (Some(volatile), Ok(stored)) if stored.revision > volatile.revision => Ok(stored),
+        (Some(volatile), _) => Ok(volatile),
+        (None, stored) => stored,
     }
 }
 
@@ -89,6 +93,7 @@ pub fn change<T>(
     let _alone = alone(layout, "change", WRITING)?;
     let mut switch = by_id(layout, id)?;
     let outcome = change(&mut switch);
+    switch.revision += 1;
     store(layout, &switch)?;
     Ok((switch, outcome))
 }
@@ -144,7 +149,6 @@ pub fn trim(layout: &Layout) -> Result<(), IoError> {
 
 fn files(layout: &Layout) -> Result<Vec<PathBuf>, IoError> {
     let mut files = Vec::new();
-    // The volatile one is the newer, where a record lies in both.
     for dir in [layout.volatile_switches(), layout.switches()] {
         let Some(entries) = optional(fs::read_dir(&dir).at("list the switches in", &dir))? else {
             continue;
@@ -233,4 +237,47 @@ pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|text| text.trim().to_owned())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    fn record(revision: u64) -> Switch {
+        let system = format!("/nix/store/{}-system", "0".repeat(32));
+        serde_json::from_value(serde_json::json!({
+            "version": VERSION,
+            "id": "0199d1a0-0000-7000-8000-000000000001",
+            "started": "2026-11-23T07:00:00Z",
+            "action": "switch",
+            "to": system,
+            "before": {},
+            "boot": "b",
+            "revision": revision,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_a_crash_left_in_the_second_place_is_not_taken_for_the_newer() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), dir.path());
+        let (id, name) = (record(0).id, format!("{}.json", record(0).id));
+        let put = |place: PathBuf, revision| {
+            fs::create_dir_all(&place).unwrap();
+            let text = serde_json::to_vec(&record(revision)).unwrap();
+            fs::write(place.join(&name), text).unwrap();
+        };
+        for (volatile, stored, counts) in [(1, 2, 2), (2, 1, 2), (1, 1, 1)] {
+            put(layout.volatile_switches(), volatile);
+            put(layout.switches(), stored);
+            assert_eq!(by_id(&layout, id).unwrap().revision, counts);
+            let (all, _) = read(&layout).unwrap();
+            assert_eq!((all.len(), all[0].revision), (1, counts));
+        }
+        let (changed, ()) = change(&layout, id, |_| ()).unwrap();
+        assert_eq!(changed.revision, 2);
+        assert!(!layout.volatile_switches().join(&name).exists());
+    }
 }
