@@ -112,6 +112,10 @@ pub const HEAL: &[&str] = &[
 /// Points passed by `restore --to`, in order.
 pub const TAKEOUT: &[&str] = &["takeout.begun", "takeout.written", "takeout.placed"];
 
+/// Points passed by `remote push`, in order, and each file that it sends to a
+/// server.
+pub const PUSH: &[&str] = &["remote.write", "remote.copied", "remote.noted"];
+
 /// Files of the vault and the state directory, wherever they are touched.
 pub const FILES: &[&str] = &["vault.read", "vault.list", "vault.write", "state.write"];
 
@@ -250,6 +254,7 @@ mod imp {
             super::IMPORT,
             super::TAKEOUT,
             super::HEAL,
+            super::PUSH,
             super::FILES,
         ];
         debug_assert!(

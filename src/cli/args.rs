@@ -4,6 +4,7 @@ mod answer;
 mod insight;
 mod keep;
 mod points;
+mod remote;
 mod restore;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub(super) use answer::{Answer, Try};
 pub(super) use insight::{Demo, Heal, Health, History, Hook, Kinds, Learn, Risk, Verify};
 pub(super) use keep::{Config, Generations, KeepArgs, Kind, Prune};
 pub(super) use points::{Create, Diff, List, Mark, Show};
+pub(super) use remote::{AddRemote, Remote, RemoteArgs};
 pub(super) use restore::{
     ActivationArgs, Export, FetchArgs, Import, Part, Restore, Rollback, Undo,
 };
@@ -98,6 +100,9 @@ pub enum Command {
     Export(Export),
     /// Take a restore point in from such a file
     Import(Import),
+    /// Copies of restore points elsewhere
+    #[command(subcommand)]
+    Remote(Remote),
     /// Reverse the last restore
     Undo(Undo),
     /// Bring back only the system of a restore point

@@ -9,6 +9,7 @@ use super::out::{VERSION, complain};
 use super::{Exit, commands};
 use crate::engine::EngineError;
 use crate::engine::policy::PolicyFileError;
+use crate::engine::remote::RemoteError;
 use crate::plan::merge::FileConflict;
 use crate::point::policy::BadPolicy;
 use crate::point::selector::{SelectError, Selector};
@@ -67,7 +68,10 @@ impl Failure {
             ) => Exit::Locked,
             Self::Engine(EngineError::Vault(e)) if e.is_key() => Exit::VaultKey,
             Self::Engine(e) if e.is_stopped() => Exit::Interrupted,
-            Self::Engine(EngineError::WrongPassword(_)) => Exit::VaultKey,
+            Self::Engine(
+                EngineError::WrongPassword(_)
+                | EngineError::Remote(RemoteError::WrongPassword { .. }),
+            ) => Exit::VaultKey,
             Self::Engine(EngineError::TooLate { .. }) => Exit::RolledBack,
             Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
                 Exit::NeedsResume

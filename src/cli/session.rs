@@ -185,6 +185,20 @@ impl Session {
         self.global.policy.is_none()
     }
 
+    /// The file of the policy that holds, or would.
+    pub(super) fn policy_file(&self) -> PathBuf {
+        let named = self.global.policy.clone();
+        named.unwrap_or_else(|| policy_file::in_force(&self.layout))
+    }
+
+    /// A path of this machine, as another folder would have to name it.
+    ///
+    /// # Errors
+    /// When the current folder is unknown.
+    pub(super) fn absolute(&self, path: &std::path::Path) -> Result<PathBuf, Failure> {
+        Ok(std::path::absolute(path).at("find", path)?)
+    }
+
     /// Whether only to show what would happen.
     pub(super) fn dry_run(&self) -> bool {
         self.global.dry_run

@@ -208,6 +208,7 @@ impl Found {
             known_good: said.one(&["knownGood"]).unwrap_or(false),
             completeness: Completeness::from_missing(missing),
             imported: came.then(|| Imported {
+                there: None,
                 at: engine.clock.now(),
             }),
         })

@@ -51,6 +51,9 @@ pub enum EngineError {
     /// A file of knowledge is not believed.
     #[error("this file is not learned from: {0}")]
     Share(#[from] crate::learn::share::ShareError),
+    /// A remote cannot be used.
+    #[error(transparent)]
+    Remote(#[from] crate::engine::remote::RemoteError),
     /// There is no switch to judge.
     #[error("{} runs already: there is no switch to judge", .0.name())]
     NoChange(StorePath),
@@ -507,6 +510,8 @@ impl EngineError {
                 "ls -l {} (and put a folder there, or: cairn restore ID --to DIR)",
                 printable(path)
             ),
+            Self::Remote(error) => error.next(),
+            Self::Vault(VaultError::Far { .. }) => "cairn remote list (once it answers)".into(),
             Self::NoWay(_) => "cairn diff".into(),
             Self::NotRunning => "cairn health (it looks at any root)".into(),
             Self::Unanswerable(_) | Self::TooLate { .. } => "cairn history".into(),

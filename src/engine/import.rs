@@ -11,6 +11,7 @@ use super::export::{CLOSURE, DOCUMENT, FOLDER, MARKS, TAG};
 use super::{Engine, EngineError, create};
 use crate::nix::store_path::StorePath;
 use crate::point::document::{ConfigRoot, Imported, MAX_BYTES, Pin, RootKind};
+use crate::point::parcel::There;
 use crate::point::{BytePath, Marks, Point};
 use crate::system::container::{self, ContainerError};
 use crate::system::lock::Mode;
@@ -81,7 +82,10 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
     let checked = check(request.from, request.password, &name, &scratch)?;
     let foreign = {
         let mut seen = checked.point.clone();
-        seen.imported = Some(Imported { at: seen.created });
+        seen.imported = Some(Imported {
+            at: seen.created,
+            there: None,
+        });
         engine.is_foreign(&seen)
     };
     let known = known(engine, &checked.point, &name)?;
@@ -114,14 +118,56 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
         let marks = points::read_marks(engine.layout, point.id)?;
         return Ok(taken(point.clone(), marks, None));
     }
+    let incoming = Incoming {
+        repo: &checked.repo,
+        point: &checked.point,
+        marks: &checked.marks,
+        there: None,
+        snapshots: &checked.snapshots,
+    };
+    let (point, recovery) = take_in(engine, &incoming)?;
+    Ok(taken(point, checked.marks.clone(), recovery))
+}
+
+/// A point that comes from elsewhere, in a repository that holds its content.
+pub(super) struct Incoming<'i> {
+    pub(super) repo: &'i Repo,
+    pub(super) point: &'i Point,
+    pub(super) marks: &'i Marks,
+    /// What is known of the machine that took it.
+    pub(super) there: Option<There>,
+    pub(super) snapshots: &'i [SnapshotInfo],
+}
+
+impl Incoming<'_> {
+    /// What the document says and the repository does not hold.
+    pub(super) fn missing(&self) -> Option<String> {
+        let parts = parts(self.point).into_iter();
+        let mut lost = parts
+            .filter(|part| part.is_held() && find(self.snapshots, self.point, part.tree).is_none());
+        lost.next().map(|part| part.what)
+    }
+}
+
+/// Stores a point and all it holds; gives it as it is kept here, and the
+/// vault's recovery password, when the vault was made just now. Either all of
+/// it is there then, or nothing.
+///
+/// # Errors
+/// [`EngineError::NoWay`] when content is not what the document says; what the
+/// system says.
+pub(super) fn take_in(
+    engine: &Engine<'_>,
+    incoming: &Incoming<'_>,
+) -> Result<(Point, Option<RecoveryPassword>), EngineError> {
     let Opened { vault, recovery } = engine.open_or_make_vault()?;
-    let id = checked.point.id;
+    let id = incoming.point.id;
     points::begin(engine.layout, id)?;
     fault::point("import.begun");
-    match store_all(engine, &vault, &checked) {
+    match store_all(engine, &vault, incoming) {
         Ok(point) => {
             points::end(engine.layout, id)?;
-            Ok(taken(point, checked.marks.clone(), recovery))
+            Ok((point, recovery))
         }
         Err(error) => {
             // What cannot be cleaned away now is by the next run.
@@ -222,7 +268,7 @@ fn check(
 
 /// Whether the paths of a document are such as this program writes: absolute,
 /// without `..`, and never `/` itself.
-fn plausible(point: &Point) -> Result<(), String> {
+pub(super) fn plausible(point: &Point) -> Result<(), String> {
     let config = point.config.iter().flat_map(|c| &c.roots);
     let state = point.state.values();
     let roots = config.chain(state.clone().flat_map(|s| &s.roots));
@@ -240,8 +286,23 @@ fn plausible(point: &Point) -> Result<(), String> {
     }
 }
 
-/// Whether the file holds all that the document says, unchanged.
-fn held(repo: &Repo, snapshots: &[SnapshotInfo], point: &Point) -> Result<(), EngineError> {
+/// One part of a point, as its document has it.
+struct Part<'p> {
+    what: String,
+    snapshot: Option<&'p str>,
+    tree: &'p str,
+    hash: &'p str,
+    present: bool,
+}
+
+impl Part<'_> {
+    /// Whether there is content of it.
+    fn is_held(&self) -> bool {
+        self.snapshot.is_some() || self.present
+    }
+}
+
+fn parts(point: &Point) -> Vec<Part<'_>> {
     let config = point.config.iter().map(|c| {
         let what = "the configuration".to_owned();
         (what, c.snapshot(), &c.tree, &c.hash, &c.roots)
@@ -250,17 +311,34 @@ fn held(repo: &Repo, snapshots: &[SnapshotInfo], point: &Point) -> Result<(), En
         let what = format!("state {}", name.escape_default());
         (what, set.snapshot(), &set.tree, &set.hash, &set.roots)
     });
-    for (what, snapshot, tree, hash, roots) in config.chain(state) {
-        let present = roots.iter().any(|r| r.kind != RootKind::Absent);
-        if snapshot.is_none() && !present {
-            continue;
-        }
-        let Some(found) = find(snapshots, point, tree) else {
-            return Err(EngineError::NoWay(format!("{what} is not in it")));
+    let part = |(what, snapshot, tree, hash, roots): (_, _, _, _, &Vec<ConfigRoot>)| Part {
+        what,
+        snapshot,
+        tree,
+        hash,
+        present: roots.iter().any(|r| r.kind != RootKind::Absent),
+    };
+    config
+        .map(|(w, s, t, h, r)| part((w, s, t.as_str(), h.as_str(), r)))
+        .chain(state.map(|(w, s, t, h, r)| part((w, s, t.as_str(), h.as_str(), r))))
+        .collect()
+}
+
+/// Whether the file holds all that the document says, unchanged.
+fn held(repo: &Repo, snapshots: &[SnapshotInfo], point: &Point) -> Result<(), EngineError> {
+    for part in parts(point).iter().filter(|part| part.is_held()) {
+        let Some(found) = find(snapshots, point, part.tree) else {
+            return Err(EngineError::NoWay(format!("{} is not in it", part.what)));
         };
-        if !hash.is_empty() && repo.content_hash(&found.id)? != *hash {
-            return Err(EngineError::NoWay(format!("{what} is another one")));
-        }
+        same(repo, &found.id, part.hash, &part.what)?;
+    }
+    Ok(())
+}
+
+/// Whether a snapshot's content is that of a document.
+fn same(repo: &Repo, snapshot: &str, hash: &str, what: &str) -> Result<(), EngineError> {
+    if !hash.is_empty() && repo.content_hash(snapshot)? != *hash {
+        return Err(EngineError::NoWay(format!("{what} is another one")));
     }
     Ok(())
 }
@@ -272,7 +350,11 @@ fn find<'s>(snapshots: &'s [SnapshotInfo], point: &Point, tree: &str) -> Option<
 }
 
 /// The point of this id that is here; refuses another one.
-fn known(engine: &Engine<'_>, point: &Point, name: &str) -> Result<Option<Point>, EngineError> {
+pub(super) fn known(
+    engine: &Engine<'_>,
+    point: &Point,
+    name: &str,
+) -> Result<Option<Point>, EngineError> {
     if !points::exists(engine.layout, point.id) {
         return Ok(None);
     }
@@ -292,22 +374,30 @@ fn known(engine: &Engine<'_>, point: &Point, name: &str) -> Result<Option<Point>
 fn store_all(
     engine: &Engine<'_>,
     vault: &VaultDir,
-    checked: &Checked,
+    incoming: &Incoming<'_>,
 ) -> Result<Point, EngineError> {
-    let mut point = checked.point.clone();
-    let copy = |to: &Repo, tree: &str| -> Result<String, EngineError> {
-        match find(&checked.snapshots, &checked.point, tree) {
-            Some(found) => Ok(checked.repo.copy_to(to, &found.id)?),
-            None => Ok(String::new()),
-        }
+    let mut point = incoming.point.clone();
+    let copy = |to: &Repo, tree: &str, hash: &str, what: &str| -> Result<String, EngineError> {
+        let Some(found) = find(incoming.snapshots, incoming.point, tree) else {
+            return Ok(String::new());
+        };
+        let copied = incoming.repo.copy_to(to, &found.id)?;
+        same(to, &copied, hash, what)?;
+        Ok(copied)
     };
     if let Some(config) = &mut point.config {
-        config.snapshot = copy(vault.config(), &config.tree)?;
+        config.snapshot = copy(
+            vault.config(),
+            &config.tree,
+            &config.hash,
+            "the configuration",
+        )?;
     }
     if !point.state.is_empty() {
         let state = vault.state()?;
-        for set in point.state.values_mut() {
-            set.snapshot = copy(&state, &set.tree)?;
+        for (name, set) in &mut point.state {
+            let what = format!("state {}", name.escape_default());
+            set.snapshot = copy(&state, &set.tree, &set.hash, &what)?;
         }
     }
     fault::point("import.copied");
@@ -315,9 +405,10 @@ fn store_all(
     fault::point("import.pinned");
     point.imported = Some(Imported {
         at: engine.clock.now(),
+        there: incoming.there.clone(),
     });
-    if checked.marks != Marks::default() {
-        points::store_marks(engine.layout, point.id, &checked.marks)?;
+    if *incoming.marks != Marks::default() {
+        points::store_marks(engine.layout, point.id, incoming.marks)?;
     }
     points::store(engine.layout, &point)?;
     fault::point("import.documented");
@@ -326,7 +417,7 @@ fn store_all(
 
 /// Holds those of a point's systems that are in the store. A user who may not
 /// add roots has the point all the same.
-fn pin(engine: &Engine<'_>, point: &Point) -> Result<Vec<Pin>, EngineError> {
+pub(super) fn pin(engine: &Engine<'_>, point: &Point) -> Result<Vec<Pin>, EngineError> {
     let mut there: Vec<&StorePath> = Vec::new();
     for toplevel in point.system.toplevels() {
         if store::is_valid(engine.layout, toplevel)? {

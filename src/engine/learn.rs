@@ -67,6 +67,29 @@ pub fn import(
     with(engine, |db| db.import(&told, &origin(engine, db)?))
 }
 
+/// What is told to other machines, as a text.
+///
+/// # Errors
+/// When the history cannot be read.
+pub(super) fn told(engine: &Engine<'_>) -> Result<String, EngineError> {
+    let ((knowledge, own), _) = with(engine, |db| Ok((db.knowledge()?, origin(engine, db)?)))?;
+    let now = engine.clock.now();
+    let (text, _) = share::write(&knowledge, &own, now).map_err(HistoryError::from)?;
+    Ok(text)
+}
+
+/// Takes what others told; gives how many entries were news.
+///
+/// # Errors
+/// When the history cannot be written.
+pub(super) fn take(
+    engine: &Engine<'_>,
+    told: &BTreeMap<Origin, Ledger>,
+) -> Result<usize, EngineError> {
+    let (imported, _) = with(engine, |db| db.import(told, &origin(engine, db)?))?;
+    Ok(imported.news)
+}
+
 fn with<T>(
     engine: &Engine<'_>,
     work: impl Fn(&Database) -> Result<T, HistoryError>,

@@ -36,6 +36,7 @@ pub mod prune;
 mod put;
 mod quiet;
 pub mod rebuild;
+pub mod remote;
 pub mod repair;
 pub mod restore;
 pub mod risk;

@@ -28,6 +28,10 @@ pub enum Task {
     Check,
     /// Room is made in the vault.
     Free,
+    /// Points are sent to a remote.
+    Push,
+    /// Points come from a remote.
+    Pull,
 }
 
 impl fmt::Display for Task {
@@ -39,6 +43,8 @@ impl fmt::Display for Task {
             Self::Stage => f.write_str("restoring"),
             Self::Check => f.write_str("reading the vault"),
             Self::Free => f.write_str("making room"),
+            Self::Push => f.write_str("sending"),
+            Self::Pull => f.write_str("fetching"),
         }
     }
 }

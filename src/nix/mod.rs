@@ -26,6 +26,7 @@
 pub mod bootspec;
 pub mod closure;
 pub mod generation;
+pub mod hardware;
 pub mod imports;
 pub mod loader;
 pub mod nar;

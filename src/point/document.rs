@@ -92,6 +92,9 @@ pub struct Point {
 pub struct Imported {
     /// When (UTC).
     pub at: DateTime<Utc>,
+    /// What is known of the machine that took it; absent when it came in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<super::parcel::There>,
 }
 
 impl Point {

@@ -1,6 +1,7 @@
 //! What a restore point is: its id, its document, its marks, and how people
 //! name one. Pure: text and values in, values out.
 
+pub mod address;
 pub mod document;
 pub mod event;
 pub mod heal;
@@ -11,6 +12,7 @@ pub mod marks;
 pub(crate) mod near;
 pub mod notice;
 pub mod occasion;
+pub mod parcel;
 pub mod path;
 pub mod policy;
 pub mod remnant;

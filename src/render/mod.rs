@@ -8,6 +8,7 @@ pub mod learn;
 pub mod merge;
 pub mod plan;
 pub mod point;
+pub mod remote;
 pub mod risk;
 pub mod style;
 pub mod switch;

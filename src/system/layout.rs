@@ -308,6 +308,11 @@ impl Layout {
         self.state.join("history.queue")
     }
 
+    /// What is known of remotes, and a cache of their small files.
+    pub fn remotes(&self) -> PathBuf {
+        self.state.join("remotes")
+    }
+
     /// Captured content.
     pub fn vault(&self) -> PathBuf {
         self.state.join("vault")

@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+pub mod accounts;
 pub mod aside;
 pub mod attempts;
 pub mod beneath;
@@ -15,6 +16,7 @@ pub mod cleaning;
 pub mod clock;
 pub mod container;
 pub mod demo;
+pub mod disks;
 pub mod durable;
 pub mod enter;
 pub mod error;
@@ -47,6 +49,7 @@ pub mod pointers;
 pub mod points;
 pub mod policy_file;
 pub mod probe;
+pub mod remotes;
 pub mod rights;
 pub mod room;
 pub mod run;

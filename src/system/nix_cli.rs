@@ -59,6 +59,17 @@ pub fn copy_from(layout: &Layout, url: &str, path: &StorePath, unsigned: bool) -
     call.arg(path.to_absolute_path())
 }
 
+/// Copies closures from this store into another one.
+pub fn copy_to(layout: &Layout, url: &str, paths: &[StorePath]) -> Call {
+    let mut call = Call::new("nix")
+        .args(["--extra-experimental-features", "nix-command"])
+        .args(["copy", "--to", url]);
+    if !layout.is_live() {
+        call = call.arg("--from").arg(layout.root());
+    }
+    call.args(paths.iter().map(StorePath::to_absolute_path))
+}
+
 /// Compares store paths with the hashes that Nix's database has of them.
 pub fn verify_paths(layout: &Layout, paths: &[StorePath]) -> Call {
     with_store(Call::new("nix-store"), layout)

@@ -156,6 +156,14 @@ fn revision_in_script(text: &str) -> Option<String> {
         .filter(|revision| !revision.is_empty())
 }
 
+/// What the running system runs on, as Nix names it: `x86_64-linux`.
+pub fn platform(layout: &Layout) -> Option<String> {
+    let file = layout.follow("/run/current-system/system");
+    let text = std::fs::read_to_string(file).ok()?;
+    let text = text.trim();
+    (!text.is_empty() && text.len() < 64).then(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -127,6 +127,15 @@ pub enum VaultError {
         path: PathBuf,
     },
 
+    /// A server does not answer, or refuses.
+    #[error("{}: {why} (nothing that it keeps was changed)", Show(address))]
+    Far {
+        /// Its address, or that of a file there; no secret.
+        address: PathBuf,
+        /// What it said.
+        why: String,
+    },
+
     /// The key file cannot be used. Its content is never shown.
     #[error(
         "cannot use the vault's key {}: {reason} (nothing was changed)",

@@ -102,6 +102,8 @@ impl MemoryVault {
             time,
             host,
             tree: hash.clone(),
+            original: None,
+            description: None,
         };
         inner.snapshots.insert(
             id.clone(),

@@ -15,17 +15,23 @@ mod capture;
 mod compare;
 mod compose;
 mod digest;
+mod disk;
 mod durable;
 mod error;
+mod far;
 #[cfg(test)]
 mod hook;
 mod keys;
 mod log;
 mod memory;
 mod node;
+#[cfg(feature = "remote-s3")]
+mod objects;
 mod open;
 mod pending;
+mod place;
 mod portable;
+mod push;
 mod quiet;
 mod read;
 mod reader;
@@ -50,6 +56,8 @@ pub use error::VaultError;
 pub use keys::RecoveryPassword;
 pub use memory::MemoryVault;
 pub use open::{Opened, VaultDir};
+pub use place::{Place, Secrets};
+pub use push::Note;
 pub use repo::Repo;
 pub use types::{
     CaptureRequest, CaptureRoot, Captured, CheckReport, ComposeRequest, Composed, DamagedSnapshot,

@@ -181,7 +181,9 @@ impl VaultDir {
                 for id in from.list(FileType::Key)? {
                     let content = from.store.read(FileType::Key, &id);
                     let content = content.map_err(|error| from.fault(operation, error))?;
-                    let written = repo.store.write(FileType::Key, &id, &[content]);
+                    let written =
+                        repo.store
+                            .write(FileType::Key, &id, bytes::Bytes::from(content).into());
                     written.map_err(|error| repo.fault(operation, error))?;
                 }
                 Ok(())
@@ -235,7 +237,8 @@ impl Repo {
         options.set_chunk_size = CHUNK_SIZE.to_string().parse().ok();
         let credentials = Credentials::Masterkey(self.key.clone());
         let repo = self.call_writing(operation, &view, || {
-            Self::handle(&view)?.init(&credentials, &KeyOptions::default(), &options)
+            self.handle(&view)?
+                .init(&credentials, &KeyOptions::default(), &options)
         })?;
         add_keys(self, (&view, &repo))
     }

@@ -206,6 +206,8 @@ fn info(id: Id, file: &SnapshotFile) -> SnapshotInfo {
         time: DateTime::from_timestamp(seconds, below).unwrap_or_default(),
         host: file.hostname.clone(),
         tree: file.tree.to_hex().to_string(),
+        original: file.original.map(|id| id.to_hex().to_string()),
+        description: file.description.clone(),
     }
 }
 

@@ -122,7 +122,11 @@ impl Repo {
                 let content = fs::read(&path).map_err(VaultError::io("read the file", &path))?;
                 if let Some(found) = salvage(&self.key, pack, &content) {
                     if let Some((new, content)) = &found.pack {
-                        let written = self.store.write(FileType::Pack, new, &[content]);
+                        let written = self.store.write(
+                            FileType::Pack,
+                            new,
+                            bytes::Bytes::from(content.clone()).into(),
+                        );
                         written.map_err(|error| self.fault(REPAIR, error))?;
                     }
                     saved = format!("{} pieces saved, {} lost", found.saved, found.lost);

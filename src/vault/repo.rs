@@ -26,6 +26,8 @@ pub struct Repo {
     /// Device and inode of the vault, which is never captured into itself.
     pub(crate) own: Option<(u64, u64)>,
     pub(crate) watch: Arc<dyn Watch>,
+    /// Where small files of a server are kept.
+    cache: Option<PathBuf>,
     reader: Mutex<Option<Arc<Reader>>>,
     #[cfg(test)]
     pub(crate) writes_left: Mutex<Option<u32>>,
@@ -48,17 +50,26 @@ impl fmt::Debug for Repo {
 impl Repo {
     pub(crate) fn new(root: PathBuf, key: MasterKey, own: Option<(u64, u64)>) -> Self {
         Self {
-            store: Store::new(root),
-            key,
             own,
+            ..Self::in_store(Store::new(root), key, None)
+        }
+    }
+
+    /// One that lies anywhere.
+    pub(crate) fn in_store(store: Store, key: MasterKey, cache: Option<PathBuf>) -> Self {
+        Self {
+            store,
+            key,
+            own: None,
             watch: unwatched(),
+            cache,
             reader: Mutex::new(None),
             #[cfg(test)]
             writes_left: Mutex::new(None),
         }
     }
 
-    /// The repository's directory, as `restic -r` takes it.
+    /// The repository's directory or address, as `restic -r` takes it.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.store.root()
@@ -83,10 +94,12 @@ impl Repo {
     }
 
     /// The library's handle, without the key applied.
-    pub(crate) fn handle(view: &Arc<View>) -> RusticResult<Repository<()>> {
+    pub(crate) fn handle(&self, view: &Arc<View>) -> RusticResult<Repository<()>> {
         let backend: Arc<dyn WriteBackend> = Arc::clone(view) as Arc<dyn WriteBackend>;
         let backends = RepositoryBackends::new(backend, None);
-        Repository::new(&RepositoryOptions::default().no_cache(true), &backends)
+        let mut options = RepositoryOptions::default().no_cache(self.cache.is_none());
+        options.cache_dir.clone_from(&self.cache);
+        Repository::new(&options, &backends)
     }
 
     /// Opens with the master key: no key derivation, one small file read.
@@ -96,7 +109,7 @@ impl Repo {
         view: &Arc<View>,
     ) -> Result<Repository<OpenStatus>, VaultError> {
         let credentials = Credentials::Masterkey(self.key.clone());
-        self.call(operation, view, || Self::handle(view)?.open(&credentials))
+        self.call(operation, view, || self.handle(view)?.open(&credentials))
             .map_err(|error| match error {
                 VaultError::Damaged {
                     operation,
@@ -180,6 +193,13 @@ impl Repo {
             path,
             source,
         } = fault;
+        if matches!(self.store, Store::Far(_)) && !matches!(source.kind(), NotFound | UnexpectedEof)
+        {
+            return VaultError::Far {
+                address: path,
+                why: format!("could not {step}: {source}"),
+            };
+        }
         if step == "read the file" && matches!(source.kind(), NotFound | UnexpectedEof) {
             let detail = format!("it cannot be read: {source}");
             return self.damaged(operation, vec![path], detail);
@@ -255,11 +275,10 @@ impl Repo {
             id: snapshot.to_owned(),
         };
         let id = parse_id(snapshot).ok_or_else(missing)?;
-        let path = self.path_of(FileType::Snapshot, &id);
-        match std::fs::symlink_metadata(&path) {
-            Ok(_) => Ok(SnapshotId::from(id)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
-            Err(error) => Err(VaultError::io("look at the file", path)(error)),
+        let held = self.store.holds(FileType::Snapshot, &id);
+        match held.map_err(|error| self.fault("look for the snapshot", error))? {
+            true => Ok(SnapshotId::from(id)),
+            false => Err(missing()),
         }
     }
 

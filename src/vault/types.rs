@@ -213,6 +213,10 @@ pub struct SnapshotInfo {
     pub host: String,
     /// Id of its root tree, 64 hex digits: the same wherever it is copied to.
     pub tree: String,
+    /// The snapshot that it is a copy of, by its id where it was made.
+    pub original: Option<String>,
+    /// What is said of it.
+    pub description: Option<String>,
 }
 
 /// A snapshot file that cannot be read.

@@ -100,7 +100,7 @@ impl Repo {
         for (id, file) in self.snapshot_files(&repo)? {
             let path = self.path_of(FileType::Snapshot, &id);
             match file {
-                Ok(file) if is_named_by_content(&path, &id) => trees.push((id, file.tree)),
+                Ok(file) if self.is_intact(FileType::Snapshot, &id) => trees.push((id, file.tree)),
                 Ok(_) => {
                     report
                         .problems
@@ -145,6 +145,12 @@ impl Repo {
             list.dedup();
         }
         Ok(report)
+    }
+
+    /// Whether a file's content is what its name says.
+    fn is_intact(&self, tpe: FileType, id: &Id) -> bool {
+        let content = self.store.read(tpe, id);
+        content.is_ok_and(|content| Id::new(Sha256::digest(content).into()) == *id)
     }
 
     /// Finds out which snapshots have trees that cannot be read, and checks

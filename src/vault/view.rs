@@ -234,17 +234,18 @@ impl WriteBackend for View {
         }
         #[cfg(test)]
         self.keep(self.injected(tpe, id))?;
+        let size = content.size() as u64;
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match tpe {
-            FileType::Pack => self.store.write_pack(id, content.slice(), &mut pending),
+            FileType::Pack => self.store.write_pack(id, content, &mut pending),
             // What it refers to comes first.
-            _ => (self.store.settle(&mut pending))
-                .and_then(|()| self.store.write(tpe, id, content.slice())),
+            _ => {
+                (self.store.settle(&mut pending)).and_then(|()| self.store.write(tpe, id, content))
+            }
         };
         drop(pending);
         self.keep(written)?;
-        self.written
-            .fetch_add(content.size() as u64, Ordering::SeqCst);
+        self.written.fetch_add(size, Ordering::SeqCst);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use super::RemoteArgs;
 use super::{key_value, tag};
 use crate::point::Selector;
 use crate::point::document::Trigger;
@@ -52,6 +53,15 @@ pub struct List {
     /// Only the newest N
     #[arg(short = 'l', long, value_name = "N")]
     pub last: Option<usize>,
+    /// The points on a remote
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+    /// Of this machine, on a remote
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Of all machines, on a remote
+    #[arg(long, conflicts_with = "host")]
+    pub all_hosts: bool,
 }
 
 /// `show`

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
+use super::RemoteArgs;
 use crate::point::Selector;
 
 /// `restore`
@@ -47,6 +48,12 @@ pub struct Restore {
     /// Build a system that is gone again, from the captured configuration
     #[arg(long, conflicts_with = "from")]
     pub rebuild: bool,
+    /// A point that the machine NAME took, from a remote [default: its newest]
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Which remote
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// How a system is activated.

@@ -17,6 +17,7 @@ pub(super) mod merge;
 mod pick;
 mod points;
 mod policy;
+mod remote;
 mod restore;
 mod risk;
 mod shell;
@@ -63,7 +64,7 @@ const fn is_a_way_back(command: &Command) -> bool {
 fn run_here(s: &Session, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Create(args) => points::create(s, args),
-        Command::List(args) => points::list(s, &args),
+        Command::List(args) => points::list(s, args),
         Command::Show(args) => points::show(s, &args),
         Command::MarkGood(args) => points::mark(s, args, crate::engine::marks::Say::Good),
         Command::MarkBad(args) => points::mark(s, args, crate::engine::marks::Say::Bad),
@@ -73,6 +74,7 @@ fn run_here(s: &Session, command: Command) -> Result<Exit, Failure> {
         Command::Restore(args) => restore::restore(s, args),
         Command::Export(args) => exchange::export(s, &args),
         Command::Import(args) => exchange::import(s, &args),
+        Command::Remote(args) => remote::run(s, args),
         Command::Undo(args) => restore::undo(s, &args),
         Command::Rollback(args) => restore::rollback(s, args),
         Command::Resume => restore::end(s, crate::engine::undo::Way::Resume),

@@ -9,7 +9,7 @@ use super::super::args::{Create, List, Mark, Show};
 use super::super::failure::Failure;
 use super::super::out::{Items, Out, complain};
 use super::super::session::Session;
-use super::cat;
+use super::{cat, remote};
 use crate::engine::create::{self, AskState, Created, Request};
 use crate::engine::marks::{self, Say};
 use crate::point::{BytePath, Marks, Point, PointId};
@@ -161,7 +161,11 @@ pub(super) fn short(id: PointId) -> String {
 }
 
 /// `list`
-pub(super) fn list(s: &Session, args: &List) -> Result<Exit, Failure> {
+pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
+    if args.remote.is_given() || args.host.is_some() || args.all_hosts {
+        let host = args.host.as_deref();
+        return remote::list(s, &args.remote.into(), host, args.all_hosts);
+    }
     let mut catalogue = s.engine().catalogue()?;
     catalogue.points.retain(|(p, _)| {
         args.tag.as_ref().is_none_or(|t| p.tags.contains(t))

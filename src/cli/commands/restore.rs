@@ -10,7 +10,7 @@ use super::super::args::{Part, Restore, Rollback, Undo};
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::compare::change_json;
-use super::{merge, pick, takeout};
+use super::{merge, pick, remote, takeout};
 use crate::engine::EngineError;
 use crate::engine::apply::Part as Owner;
 use crate::engine::diff::{self, End};
@@ -53,11 +53,16 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         .collect::<Result<_, _>>()?;
     let named = !paths.is_empty();
     let engine = s.engine();
+    let far = args.host.is_some() || args.remote.is_given();
     let picked = match args.point {
+        _ if far => {
+            let id = args.point.as_ref().map(ToString::to_string);
+            Some(remote::fetch(s, &args.remote.into(), args.host, id)?)
+        }
         None if s.may_pick() => pick::point(s)?,
         _ => None,
     };
-    let by_hand = picked.is_some();
+    let by_hand = picked.is_some() && !far;
     let point = match picked {
         Some(point) => point,
         None => engine.select(&args.point.unwrap_or(Selector::Latest(0)))?,

@@ -5,6 +5,7 @@ use crate::engine::apply::{self, Part, RootPlan};
 use crate::engine::contents::Proven;
 use crate::engine::fetch::{self, Fetch, Sources};
 use crate::engine::progress::Task;
+use crate::engine::remote::fit;
 use crate::engine::{Engine, EngineError, quiet, state, versions};
 use crate::nix::store_path::StorePath;
 use crate::plan::humane::were;
@@ -120,6 +121,10 @@ pub(super) fn plan_named(
         _ => Vec::new(),
     };
     if look != Look::Alone {
+        if let Some(point) = goal.point().filter(|p| engine.is_foreign(p)) {
+            let stores = stores.as_ref();
+            warnings.extend(fit::report(engine, stores, point, scope)?);
+        }
         let stores = stores.as_ref();
         let moves = system.as_ref().is_some_and(|system| !system.is_empty());
         let found = versions::mismatches(engine, stores, &goal, moves, scope, &roots)?;

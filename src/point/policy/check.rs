@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::locate::token;
 use super::shape::Wrong;
 use super::{Heal, Health, Keep, PointPolicy, Policy, Remote, StateSet, When, calendar};
+use crate::point::address::Address;
 use crate::point::health::KINDS;
 use crate::point::near::hint;
 use crate::point::{Span, within};
@@ -317,8 +318,30 @@ impl Check {
             Some(&remote.url),
             "\"/mnt/disk/copies\"",
         );
-        if let Some(file) = &remote.password_file {
-            self.path(&format!("{at}/passwordFile"), file);
+        if let Err(error) = remote.url.parse::<Address>()
+            && !remote.url.trim().is_empty()
+        {
+            self.say(format!("{at}/url"), error.to_string());
+        }
+        let files = [
+            ("passwordFile", &remote.password_file),
+            ("environmentFile", &remote.environment_file),
+        ];
+        for (field, file) in files {
+            if let Some(file) = file {
+                self.path(&format!("{at}/{field}"), file);
+            }
+        }
+        if let Some(keep) = &remote.keep {
+            self.keeps(&format!("{at}/keep"), keep);
+        }
+        self.text(
+            format!("{at}/closures"),
+            remote.closures.as_ref(),
+            "\"file:///mnt/cache\"",
+        );
+        if let Some(age) = remote.max_age {
+            self.not_zero(&format!("{at}/maxAge"), age);
         }
         self.schedule(format!("{at}/schedule"), remote.schedule.as_ref());
     }

@@ -1,0 +1,117 @@
+//! What can be wrong with a remote before anything is sent.
+
+use crate::point::address::AddressError;
+
+/// Why a remote cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// It is not in the policy, or it is not said which is meant.
+    #[error("{}", no_such(.name.as_deref(), .known))]
+    NoSuch {
+        /// The name that was given.
+        name: Option<String>,
+        /// Those that are known.
+        known: Vec<String>,
+    },
+    /// The policy says no file with the password, and no other was named.
+    #[error("no file is known that holds the password of the remote {0}")]
+    NoPassword(String),
+    /// The address is none.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There is no repository.
+    #[error("there is no repository at {address}")]
+    NoRepository {
+        /// The remote's name.
+        name: String,
+        /// Its address.
+        address: String,
+    },
+    /// Its password opens nothing there.
+    #[error("the password does not open the remote {name} at {address}")]
+    WrongPassword {
+        /// The remote's name.
+        name: String,
+        /// Its address.
+        address: String,
+    },
+    /// A remote of that name is there, with another address.
+    #[error("the remote {name} is there already, at {address}")]
+    Taken {
+        /// Its name.
+        name: String,
+        /// Its address.
+        address: String,
+    },
+    /// No machine of that name has points there.
+    #[error("no machine {host} has restore points on the remote {name}; there are: {}", list(.known))]
+    NoSuchHost {
+        /// The remote's name.
+        name: String,
+        /// The machine.
+        host: String,
+        /// Those that have.
+        known: Vec<String>,
+    },
+    /// A name that cannot be one.
+    #[error(
+        "{0:?} is no name of a remote: it has small letters, digits and - only, and begins with a letter"
+    )]
+    BadName(String),
+    /// A point on a remote of which not all is there.
+    #[error("restore point {point} is not whole on the remote {name}: {what}")]
+    NotWhole {
+        /// The remote's name.
+        name: String,
+        /// Short id.
+        point: String,
+        /// What is missing or damaged.
+        what: String,
+    },
+    /// It was asked for systems, and the policy says no store for them.
+    #[error("the policy says no Nix store for the systems of the remote {0}")]
+    NoClosures(String),
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+fn no_such(name: Option<&str>, known: &[String]) -> String {
+    match (name, known) {
+        (_, []) => "the policy has no remote".to_owned(),
+        (Some(name), known) => format!("the policy has no remote {name}; it has {}", list(known)),
+        (None, known) => format!("say which remote is meant: {}", list(known)),
+    }
+}
+
+impl RemoteError {
+    /// The next command to run.
+    pub fn next(&self) -> String {
+        match self {
+            Self::NoSuch { known, .. } if known.is_empty() => {
+                "cairn remote add NAME ADDRESS --password-file FILE".into()
+            }
+            Self::NoSuch { known, .. } => format!("cairn remote list {}", known[0]),
+            Self::NoPassword(name) => format!("cairn remote list {name} --password-file FILE"),
+            Self::Address(_) | Self::BadName(_) => "cairn remote add --help".into(),
+            Self::WrongPassword { name, .. } => {
+                format!("cairn remote list {name} --password-file FILE (another one)")
+            }
+            Self::NoRepository { name, address } => {
+                format!("cairn remote add {name} {address} --new --password-file FILE")
+            }
+            Self::Taken { name, .. } => format!("cairn remote remove {name}"),
+            Self::NoSuchHost { name, .. } => format!("cairn remote list {name}"),
+            Self::NotWhole { name, .. } => format!("cairn remote check {name} --read-data"),
+            Self::NoClosures(name) => {
+                format!(
+                    "cairn policy show (and set remotes.{name}.closures, such as file:///mnt/cache)"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What is on a remote.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::{Engine, EngineError};
+use super::{Access, find};
+use crate::point::PointId;
+use crate::point::parcel::{self, Parcel};
+use crate::vault::{Repo, SnapshotInfo, Vault};
+
+/// A point on a remote.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// What is known of it.
+    pub parcel: Parcel,
+    /// The snapshot that is its newest parcel.
+    pub snapshot: String,
+    /// The parcels before that.
+    pub older: Vec<String>,
+}
+
+/// All that is on a remote.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Points, oldest first.
+    pub points: Vec<Kept>,
+    /// The snapshots of content, by the point they are of.
+    pub content: BTreeMap<String, Vec<SnapshotInfo>>,
+    /// What other machines learned: the newest of each.
+    pub knowledge: Vec<SnapshotInfo>,
+    /// Parcels and snapshots that cannot be read, one line each.
+    pub damaged: Vec<String>,
+}
+
+impl Listing {
+    /// The originals of all content that is there.
+    pub fn originals(&self) -> BTreeSet<&str> {
+        let all = self.content.values().flatten();
+        all.filter_map(|s| s.original.as_deref()).collect()
+    }
+
+    /// A point of these.
+    pub fn point(&self, id: PointId) -> Option<&Kept> {
+        self.points.iter().find(|kept| kept.parcel.point.id == id)
+    }
+}
+
+/// Reads what is on a remote. Small files that were read before are not read
+/// again.
+pub(super) fn read(repo: &Repo) -> Result<Listing, EngineError> {
+    let found = repo.snapshots()?;
+    let mut listing = Listing::default();
+    for damaged in found.damaged {
+        listing
+            .damaged
+            .push(format!("snapshot {}: {}", &damaged.id[..8], damaged.reason));
+    }
+    let mut newest: BTreeMap<PointId, Kept> = BTreeMap::new();
+    let mut learned: BTreeMap<String, SnapshotInfo> = BTreeMap::new();
+    // Oldest first: what comes later is newer.
+    for snapshot in found.good {
+        match snapshot.tag.as_str() {
+            parcel::TAG => match Parcel::parse(snapshot.description.as_deref().unwrap_or("")) {
+                Ok(parcel) => {
+                    let kept = newest.entry(parcel.point.id).or_insert_with(|| Kept {
+                        parcel: parcel.clone(),
+                        snapshot: String::new(),
+                        older: Vec::new(),
+                    });
+                    let before = std::mem::replace(&mut kept.snapshot, snapshot.id);
+                    kept.older.extend(Some(before).filter(|id| !id.is_empty()));
+                    kept.parcel = parcel;
+                }
+                Err(error) => {
+                    let line = format!("snapshot {}: {error}", &snapshot.id[..8]);
+                    listing.damaged.push(line);
+                }
+            },
+            parcel::KNOWLEDGE => {
+                learned.insert(snapshot.host.clone(), snapshot);
+            }
+            tag => {
+                let of_point = listing.content.entry(tag.to_owned()).or_default();
+                of_point.push(snapshot);
+            }
+        }
+    }
+    listing.points = newest.into_values().collect();
+    listing.points.sort_by_key(|kept| kept.parcel.point.id);
+    listing.knowledge = learned.into_values().collect();
+    Ok(listing)
+}
+
+/// What is on a remote.
+///
+/// # Errors
+/// When it cannot be reached, opened or listed.
+pub fn list(engine: &Engine<'_>, access: &Access) -> Result<Listing, EngineError> {
+    let repo = find(engine, access)?.open(engine)?;
+    read(&repo)
+}

@@ -1,0 +1,181 @@
+//! Copies of restore points elsewhere.
+//!
+//! A remote is one ordinary restic repository with a key of its own, which its
+//! password opens; any number of machines share it. Content is copied by the
+//! original's id; a point is there when its parcel is, which is sent last
+//! (`point/parcel.rs`). A push never deletes, so a server may forbid it.
+
+mod add;
+mod closure;
+mod error;
+pub(super) mod fit;
+mod knowledge;
+mod list;
+mod pull;
+mod push;
+mod upkeep;
+
+use std::path::PathBuf;
+
+use super::{Engine, EngineError};
+use crate::point::address::Address;
+use crate::point::policy::Remote as Terms;
+use crate::system::secret;
+use crate::vault::{Place, Repo, Secrets};
+
+pub use add::{Added, Request as AddRequest, add, remove};
+pub use error::RemoteError;
+pub use list::{Kept, Listing, list};
+pub use pull::{Pulled, Wanted, pull};
+pub use push::{Pushed, push};
+pub use upkeep::{Pruned, check, prune};
+
+/// Which remote is meant, and what opens it.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Its name; the only one there is, when absent.
+    pub name: Option<String>,
+    /// Its address, where the policy knows none: a machine that is new.
+    pub url: Option<String>,
+    /// The file with the password, instead of the policy's.
+    pub password_file: Option<PathBuf>,
+    /// The file with what opens the server, instead of the policy's.
+    pub environment_file: Option<PathBuf>,
+}
+
+/// A remote of the policy.
+pub struct Remote {
+    /// Its name.
+    pub name: String,
+    /// What the policy says of it.
+    pub terms: Terms,
+    /// Where it is.
+    pub address: Address,
+    /// Its place.
+    place: Place,
+    password: String,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Remote").field(&self.name).finish()
+    }
+}
+
+/// Names of what opens a server that are taken from this process's environment,
+/// where no file says them.
+const NAMES: [&str; 9] = [
+    "RESTIC_REST_USERNAME",
+    "RESTIC_REST_PASSWORD",
+    "RESTIC_CACERT",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "CAIRN_SSH_KEY",
+];
+
+/// What opens a server.
+fn secrets(file: Option<&std::path::Path>) -> Result<Secrets, EngineError> {
+    let mut found = Secrets::default();
+    for name in NAMES {
+        if let Ok(value) = std::env::var(name) {
+            found.0.insert(name.to_owned(), value);
+        }
+    }
+    if let Some(file) = file {
+        found.0.extend(secret::environment(file)?);
+    }
+    Ok(found)
+}
+
+/// The remote that is meant; nothing is sent to it yet.
+///
+/// # Errors
+/// No such remote; an address that is none; a password that cannot be read.
+pub fn find(engine: &Engine<'_>, access: &Access) -> Result<Remote, EngineError> {
+    let (name, terms) = match &access.url {
+        Some(url) => (
+            access.name.clone().unwrap_or_else(|| "remote".to_owned()),
+            terms(url),
+        ),
+        None => named(engine, access)?,
+    };
+    let password_file = access
+        .password_file
+        .as_ref()
+        .or(terms.password_file.as_ref());
+    let password_file = password_file.ok_or_else(|| RemoteError::NoPassword(name.clone()))?;
+    let environment = access
+        .environment_file
+        .as_ref()
+        .or(terms.environment_file.as_ref());
+    let environment = environment.cloned();
+    let password = secret::password(password_file)?;
+    let address: Address = terms.url.parse().map_err(RemoteError::from)?;
+    let secrets = secrets(environment.as_deref())?;
+    let cache = engine.layout.remotes().join("cache");
+    Ok(Remote {
+        name,
+        terms,
+        place: Place::at(&address, &secrets, &cache)?,
+        address,
+        password,
+    })
+}
+
+/// The remote of the policy that is meant.
+fn named(engine: &Engine<'_>, access: &Access) -> Result<(String, Terms), EngineError> {
+    let known = &engine.policy.remotes;
+    let named = match &access.name {
+        Some(name) => known.get_key_value(name),
+        None if known.len() == 1 => known.first_key_value(),
+        None => None,
+    };
+    let (name, terms) = named.ok_or_else(|| RemoteError::NoSuch {
+        name: access.name.clone(),
+        known: known.keys().cloned().collect(),
+    })?;
+    Ok((name.clone(), terms.clone()))
+}
+
+/// A remote that only its address is known of.
+fn terms(url: &str) -> Terms {
+    Terms {
+        url: url.to_owned(),
+        password_file: None,
+        environment_file: None,
+        schedule: None,
+        keep: None,
+        closures: None,
+        max_age: None,
+        knowledge: true,
+    }
+}
+
+impl Remote {
+    /// Opens its repository.
+    ///
+    /// # Errors
+    /// A server that cannot be reached, no repository there, a wrong password.
+    pub fn open(&self, engine: &Engine<'_>) -> Result<Repo, EngineError> {
+        crate::system::durable::create_private_dir(&engine.layout.remotes())?;
+        if !self.place.is_taken()? {
+            return Err(RemoteError::NoRepository {
+                name: self.name.clone(),
+                address: self.address.to_string(),
+            }
+            .into());
+        }
+        match self.place.open(&self.password) {
+            Ok(repo) => Ok(repo.watched(engine.watch())),
+            Err(error) if error.is_key() => Err(RemoteError::WrongPassword {
+                name: self.name.clone(),
+                address: self.address.to_string(),
+            }
+            .into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Checking a remote, and removing what its rules do not keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::{Engine, EngineError};
+use super::list::{Kept, read};
+use super::push::{is_of, keeps};
+use super::{Access, find};
+use crate::point::policy::Keep;
+use crate::point::{Point, PointId};
+use crate::system::pointers;
+use crate::vault::{CheckReport, Vault};
+
+/// Checks a remote: its format, and with `read_data` every byte of it.
+///
+/// # Errors
+/// When it cannot be reached or opened; damage is in the report.
+pub fn check(
+    engine: &Engine<'_>,
+    access: &Access,
+    read_data: bool,
+) -> Result<CheckReport, EngineError> {
+    let repo = find(engine, access)?.open(engine)?;
+    let mut report = repo.check(read_data)?;
+    let there = read(&repo)?;
+    let originals = there.originals();
+    for kept in &there.points {
+        let point = &kept.parcel.point;
+        if let Some(lost) = point.snapshots().find(|s| !originals.contains(s)) {
+            let id = point.id.short_among([]);
+            let line = format!(
+                "point {id} of {}: its snapshot {} is gone",
+                point.host,
+                &lost[..8.min(lost.len())]
+            );
+            report.problems.push(line);
+        }
+    }
+    report.problems.extend(there.damaged);
+    report.problems.sort();
+    report.problems.dedup();
+    Ok(report)
+}
+
+/// What a prune of a remote came to.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Points that went, oldest first.
+    pub removed: Vec<Point>,
+    /// Points that stay.
+    pub kept: usize,
+    /// Bytes of the remote after; absent for a dry run.
+    pub bytes: Option<u64>,
+    /// What could not be removed, one line each.
+    pub troubles: Vec<String>,
+}
+
+/// Removes points that no rule keeps: this machine's, or with `all_hosts`
+/// everybody's, by the same rules for each machine. Room is made in two steps,
+/// so others may push meanwhile: what is not needed is marked, and goes with a
+/// prune a day later.
+///
+/// # Errors
+/// When the remote cannot be reached or opened, or the rules keep nothing.
+pub fn prune(
+    engine: &Engine<'_>,
+    access: &Access,
+    keep: Option<&Keep>,
+    all_hosts: bool,
+    dry: bool,
+) -> Result<Pruned, EngineError> {
+    let remote = find(engine, access)?;
+    let keep = keep.or(remote.terms.keep.as_ref());
+    let repo = remote.open(engine)?;
+    let there = read(&repo)?;
+    let machine = pointers::machine_id(engine.layout);
+    let mut hosts: BTreeMap<(String, Option<String>), Vec<&Kept>> = BTreeMap::new();
+    for kept in &there.points {
+        let point = &kept.parcel.point;
+        if all_hosts || is_of(point, machine.as_deref(), engine) {
+            let whose = (point.host.clone(), point.machine_id.clone());
+            hosts.entry(whose).or_default().push(kept);
+        }
+    }
+    let (mut gone, mut pruned) = (BTreeSet::<PointId>::new(), Pruned::default());
+    for points in hosts.values() {
+        let all: Vec<_> = points
+            .iter()
+            .map(|k| (&k.parcel.point, &k.parcel.marks))
+            .collect();
+        let stay = match keep {
+            Some(keep) => keeps(&all, keep, engine.clock.now())?,
+            None => all.iter().map(|(p, _)| p.id).collect(),
+        };
+        for kept in points {
+            let point = &kept.parcel.point;
+            match stay.contains(&point.id) {
+                true => pruned.kept += 1,
+                false => {
+                    gone.insert(point.id);
+                    pruned.removed.push(point.clone());
+                }
+            }
+        }
+    }
+    pruned.removed.sort_by_key(|point| point.id);
+    if dry {
+        return Ok(pruned);
+    }
+    // The parcels first: a point that is not whole is not listed.
+    let mut parcels: Vec<&str> = Vec::new();
+    let mut content: Vec<&str> = Vec::new();
+    for kept in &there.points {
+        let id = kept.parcel.point.id;
+        let point = &kept.parcel.point;
+        if gone.contains(&id) {
+            parcels.push(&kept.snapshot);
+            let held = there.content.get(&id.to_string());
+            content.extend(held.into_iter().flatten().map(|s| s.id.as_str()));
+        }
+        if gone.contains(&id) || all_hosts || is_of(point, machine.as_deref(), engine) {
+            parcels.extend(kept.older.iter().map(String::as_str));
+        }
+    }
+    for names in [parcels, content] {
+        let forgotten = repo.forget(&names);
+        let failed = forgotten.failed.into_iter();
+        pruned
+            .troubles
+            .extend(failed.map(|(id, error)| format!("snapshot {}: {error}", &id[..8])));
+        if !pruned.troubles.is_empty() {
+            return Ok(pruned);
+        }
+    }
+    pruned.bytes = Some(repo.prune_beside_others()?);
+    Ok(pruned)
+}

@@ -1,0 +1,182 @@
+//! Where a repository that travels is made or opened: by a password alone, on
+//! this machine or far away.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustic_backend::rest::RestBackend;
+use rustic_core::repofile::MasterKey;
+use rustic_core::{Credentials, FileType, Id, KeyOptions, WriteBackend};
+
+use crate::point::address::Address;
+use crate::vault::error::VaultError;
+use crate::vault::far::Far;
+use crate::vault::repo::{Repo, one_line};
+use crate::vault::store::Store;
+
+/// Seconds that a server may take for one request.
+const TIMEOUT: &str = "PT2M";
+/// How often a request that failed is tried again: 1, 2 and 4 seconds later.
+const RETRIES: &str = "3";
+
+const OPEN: &str = "open the repository";
+
+/// What opens a server, by the names that its kind of server has for them
+/// (`RESTIC_REST_PASSWORD`, `AWS_SECRET_ACCESS_KEY`); never shown.
+#[derive(Clone, Default)]
+pub struct Secrets(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Secrets {
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// A place for a repository.
+#[derive(Debug)]
+pub struct Place {
+    store: Store,
+    cache: Option<PathBuf>,
+}
+
+impl Place {
+    /// A directory of this machine.
+    #[must_use]
+    pub fn directory(dir: &Path) -> Self {
+        Self {
+            store: Store::new(dir.to_owned()),
+            cache: None,
+        }
+    }
+
+    /// What an address says. Small files of a server are kept in `cache`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Far`] when no such server can be spoken to.
+    pub fn at(address: &Address, secrets: &Secrets, cache: &Path) -> Result<Self, VaultError> {
+        let backend: Arc<dyn WriteBackend> = match address {
+            Address::Path(path) => return Ok(Self::directory(path)),
+            Address::Rest(url) => {
+                let mut url = url.clone();
+                if let Some(user) = secrets.get("RESTIC_REST_USERNAME") {
+                    let _ = url.set_username(user);
+                }
+                let _ = url.set_password(secrets.get("RESTIC_REST_PASSWORD"));
+                let mut options = vec![
+                    ("retry".to_owned(), RETRIES.to_owned()),
+                    ("timeout".to_owned(), TIMEOUT.to_owned()),
+                ];
+                if let Some(file) = secrets.get("RESTIC_CACERT") {
+                    options.push(("cacert".to_owned(), file.to_owned()));
+                }
+                let made = RestBackend::new(url.as_str(), options);
+                // What the library says may repeat the address it was given.
+                Arc::new(made.map_err(|_| {
+                    far(
+                        address,
+                        "the server's address or certificate cannot be used",
+                    )
+                })?)
+            }
+            #[cfg(feature = "remote-s3")]
+            Address::S3 { .. } | Address::Sftp { .. } => {
+                let made = crate::vault::objects::Objects::new(address, secrets);
+                Arc::new(made.map_err(|why| far(address, &why))?)
+            }
+            #[cfg(not(feature = "remote-s3"))]
+            Address::S3 { .. } | Address::Sftp { .. } => {
+                return Err(far(
+                    address,
+                    "this cairn was built without S3 and SFTP (the feature remote-s3)",
+                ));
+            }
+        };
+        Ok(Self {
+            store: Store::Far(Far::new(backend, &address.to_string())),
+            cache: Some(cache.to_owned()),
+        })
+    }
+
+    /// Whether there is a repository.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Far`] when that cannot be found out.
+    pub fn is_taken(&self) -> Result<bool, VaultError> {
+        let far = |error: io::Error| VaultError::Far {
+            address: self.store.root().to_owned(),
+            why: error.to_string(),
+        };
+        if matches!(self.store.list(FileType::Config), Ok(found) if !found.is_empty()) {
+            return Ok(true);
+        }
+        // A server that refuses us has no repository to tell of, either.
+        match self.store.read(FileType::Config, &Id::default()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(far(error.source)),
+        }
+    }
+
+    fn repo(&self, key: MasterKey) -> Repo {
+        Repo::in_store(self.store.clone(), key, self.cache.clone())
+    }
+
+    /// Makes a repository with a key of its own; `password` opens it, for
+    /// `restic` too.
+    ///
+    /// # Errors
+    ///
+    /// What the system or the server says.
+    pub fn make(&self, password: &str) -> Result<Repo, VaultError> {
+        let repo = self.repo(MasterKey::new());
+        repo.init(|repo, (view, handle)| {
+            let options = KeyOptions::default().with_created(true);
+            repo.call_writing("add the password", view, || {
+                handle.add_key(password, &options).map(drop)
+            })
+        })?;
+        Ok(repo)
+    }
+
+    /// Opens the repository by its password.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Key`] when the password does not open it; a repository
+    /// that cannot be read.
+    pub fn open(&self, password: &str) -> Result<Repo, VaultError> {
+        let locked = self.repo(MasterKey::new());
+        let view = locked.view();
+        let opened = locked.call(OPEN, &view, || {
+            locked.handle(&view)?.open(&Credentials::password(password))
+        });
+        match opened {
+            Ok(opened) => Ok(self.repo(opened.key())),
+            Err(io @ VaultError::Io { .. }) => Err(io),
+            Err(_) => Err(VaultError::Key {
+                path: self.store.root().join("keys"),
+                reason: "the password does not open it".to_owned(),
+            }),
+        }
+    }
+}
+
+fn far(address: &Address, why: &str) -> VaultError {
+    VaultError::Far {
+        address: address.to_string().into(),
+        why: one_line(why),
+    }
+}
