@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::progress::Task;
 use super::super::{Engine, EngineError, Stores, prune as rules};
@@ -225,21 +225,27 @@ pub(super) fn is_of(point: &Point, machine: Option<&str>, engine: &Engine<'_>) -
     }
 }
 
+/// How far ahead a machine's clock may be.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
+
 /// Those of one machine's points that rules keep. Pinned ones and the newest
-/// that is known to work always stay.
+/// that is known to work always stay. So do those that a clock which was wrong
+/// has put into the future: they push out no other.
 pub(super) fn keeps(
     points: &[(&Point, &Marks)],
     keep: &crate::point::policy::Keep,
     now: DateTime<Utc>,
 ) -> Result<BTreeSet<PointId>, EngineError> {
+    let (points, ahead): (Vec<_>, Vec<_>) = points
+        .iter()
+        .partition(|(point, _)| point.created <= now + AHEAD);
     let good = points.iter().filter(|(p, m)| p.is_good(m));
     let good = good.map(|(p, _)| p.id).max();
     let items: Vec<Item> = points
         .iter()
         .map(|(point, marks)| Item {
             key: point.id.to_string(),
-            // A clock that was wrong keeps no point for ever.
-            created: point.created.min(now),
+            created: point.created,
             tags: point.tags.clone(),
             trigger: point.trigger.to_string(),
             protected: [
@@ -255,7 +261,8 @@ pub(super) fn keeps(
         })
         .collect();
     let plan = planner::plan(&items, &rules::rules(keep)?, now, None)?;
-    Ok(plan.kept().filter_map(|key| key.parse().ok()).collect())
+    let kept = plan.kept().filter_map(|key| key.parse().ok());
+    Ok(kept.chain(ahead.iter().map(|(p, _)| p.id)).collect())
 }
 
 /// Whether all content of a point is there, as far as snapshots tell.
