@@ -24,12 +24,15 @@ rustPlatform.buildRustPackage {
       ./src
       (lib.fileset.maybeMissing ./build.rs)
       (lib.fileset.maybeMissing ./tests)
-      # Named in Cargo.toml, so cargo wants it there.
-      ./benches/vault_capture.rs
+      # Named in Cargo.toml, so cargo wants them there.
+      ./benches
     ];
   };
 
   cargoLock.lockFile = ./Cargo.lock;
+
+  # Remotes on S3 and SFTP as well.
+  buildFeatures = [ "remote-s3" ];
 
   strictDeps = true;
   nativeBuildInputs = [ installShellFiles ];

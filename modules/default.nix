@@ -8,6 +8,7 @@
     ./options
     ./policy.nix
     ./services.nix
+    ./remotes.nix
     ./hooks.nix
     ./heal.nix
     ./boot.nix

@@ -58,10 +58,11 @@ rec {
 
   # The programs that cairn calls, beside systemd's, which each unit has: Nix,
   # to set profiles and delete generations; git, to tell a commit; wall, to tell
-  # who is logged in; those that make snapshots.
+  # who is logged in; ssh, to reach remotes; those that make snapshots.
   programs = [
     config.nix.package
     pkgs.gitMinimal
+    pkgs.openssh
     pkgs.util-linux
   ]
   ++ snapshotTools;

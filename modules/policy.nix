@@ -41,7 +41,15 @@ let
     };
     state = lib.mapAttrs (_: withoutNull) cfg.state;
     gate = withoutNull cfg.gate;
-    remotes = lib.mapAttrs (_: withoutNull) cfg.remotes;
+    remotes = lib.mapAttrs (
+      _: remote:
+      withoutNull (
+        remote
+        // {
+          keep = if remote.keep == null then null else withoutNull remote.keep;
+        }
+      )
+    ) cfg.remotes;
     pins = lib.mapAttrs (_: toString) cfg.pins;
   };
 

@@ -158,7 +158,17 @@
         remotes.office = {
           url = "rest:https://backup.example.org/machine";
           passwordFile = "/run/secrets/backup";
+          environmentFile = "/run/secrets/backup-server";
           schedule = "daily";
+          keep.keepMonthly = 12;
+          closures = "s3://cache?endpoint=backup.example.org";
+          maxAge = "2d";
+        };
+        remotes.disk = {
+          url = "/mnt/disk/copies";
+          passwordFile = "/run/secrets/backup";
+          schedule = "hourly";
+          knowledge = false;
         };
         pins.last-year = "/nix/store/00000000000000000000000000000000-nixos-system-machine-25.11";
         settings.retention.points.keepTags = [ "release" ];
@@ -609,9 +619,24 @@
       };
       says = "Name a file outside the store";
     };
+    remote-environment-in-store = {
+      set.remotes.office = {
+        url = "/mnt";
+        environmentFile = "/nix/store/00000000000000000000000000000000-environment";
+      };
+      says = "no usable environmentFile";
+    };
+    remote-without-password = {
+      set.remotes.office = {
+        url = "/mnt";
+        schedule = "daily";
+      };
+      says = "a schedule and no passwordFile";
+    };
     remote-empty-schedule = {
       set.remotes.office = {
         url = "/mnt";
+        passwordFile = "/run/secrets/backup";
         schedule = "";
       };
       says = "services.cairn.remotes has an empty schedule";

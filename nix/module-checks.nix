@@ -151,6 +151,10 @@ lib.mapAttrs' (
           "cairn-point-hourly.timer"
           "cairn-prune.service"
           "cairn-prune.timer"
+          "cairn-push-disk.service"
+          "cairn-push-disk.timer"
+          "cairn-push-office.service"
+          "cairn-push-office.timer"
           "cairn-switched.path"
           "cairn-switched.service"
           "cairn-verify.service"
@@ -215,9 +219,22 @@ lib.mapAttrs' (
         "ReadWritePaths=/nix/var/nix/profiles"
       ]
       ++ hasLines "cairn-verify.service" [
-        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "verify"''
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "verify" "--read-data"''
         "ProtectSystem=strict"
       ]
+      ++ hasLines "cairn-push-office.service" [
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "remote" "push" "office" "--password-file" "/run/credentials/cairn-push-office.service/password" "--environment-file" "/run/credentials/cairn-push-office.service/environment"''
+        "LoadCredential=password:/run/secrets/backup"
+        "LoadCredential=environment:/run/secrets/backup-server"
+        "ProtectSystem=strict"
+        "After=network-online.target"
+      ]
+      ++ hasLines "cairn-push-disk.service" [
+        "PrivateNetwork=true"
+        "ReadWritePaths=-/mnt/disk/copies"
+        "RequiresMountsFor=/mnt/disk/copies"
+      ]
+      ++ hasLines "cairn-push-disk.timer" [ "OnCalendar=hourly" ]
       ++ hasLines "cairn-switched.path" [ "PathChanged=/run/nixos/switch-to-configuration.lock" ]
       ++ hasLines "cairn-switched.service" [
         ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "hook" "switched"''

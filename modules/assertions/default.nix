@@ -10,6 +10,6 @@
     ./health.nix
     ./heal.nix
     ./notify.nix
-    ./elsewhere.nix
+    ./remotes.nix
   ];
 }

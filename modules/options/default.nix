@@ -21,7 +21,7 @@ in
     ./health.nix
     ./heal.nix
     ./notify.nix
-    ./elsewhere.nix
+    ./remotes.nix
   ];
 
   options.services.cairn = {

@@ -28,6 +28,7 @@ let
     "boot"
     "check"
     "file"
+    "copies"
   ];
 
   check.options = {

@@ -50,6 +50,8 @@ fn machine<'a>(engine: &'a Engine<'_>, ask: &Ask) -> Machine<'a> {
     Machine {
         layout: engine.layout,
         health: &engine.policy.health,
+        remotes: &engine.policy.remotes,
+        now: engine.clock.now(),
         config_paths: &engine.policy.config_paths,
         runner: engine.runner,
         profile: engine.profile,

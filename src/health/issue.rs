@@ -44,6 +44,7 @@ fn of(verdict: &Verdict) -> Vec<Issue> {
         "configuration" => each(Issue::ConfigInvalid),
         "boot" => vec![Issue::BootEntriesStale],
         "check" | "file" => vec![Issue::CheckFailed(what)],
+        "copies" => vec![Issue::CopiesOld(what)],
         name => vec![Issue::Other {
             kind: format!("{name}-{}", verdict.status.as_str()),
             subject: verdict.of.clone(),

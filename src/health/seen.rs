@@ -1,6 +1,7 @@
 //! What was read of the machine, before anybody judges it: texts and numbers.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::nix::store_path::StorePath;
 
@@ -66,6 +67,18 @@ pub struct Tried {
     pub required: Option<bool>,
     /// Milliseconds it took; else why it failed.
     pub result: Result<u64, String>,
+}
+
+/// A remote, as it was last seen from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// Its name.
+    pub remote: String,
+    /// How old the newest copy there is; absent when there is none, or its
+    /// record cannot be read.
+    pub age: Option<Duration>,
+    /// How old it may be.
+    pub most: Duration,
 }
 
 /// The store.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::checks::{
-    boot, clock, config, memory, network, nix, processors, restarts, space, temperature, tried,
-    units,
+    boot, clock, config, copies, memory, network, nix, processors, restarts, space, temperature,
+    tried, units,
 };
 use super::{Finding, seen};
 use crate::point::policy::Health;
@@ -71,6 +71,8 @@ pub enum Test {
     Commands(fn(&seen::Tried) -> Finding),
     /// Executable files of the policy's folders.
     Files(fn(&seen::Tried) -> Finding),
+    /// What is known of remotes.
+    Copies(fn(&[seen::Copies]) -> Vec<Finding>),
 }
 
 /// The check of this name.
@@ -329,6 +331,18 @@ pub const CHECKS: &[Check] = &[
         description: "Fails when the file does not exit with 0. Those in `wanted.d` are not \
                       required.",
         test: Test::Files(tried::tried),
+    },
+    Check {
+        name: "copies",
+        title: "copies elsewhere",
+        required: false,
+        weight: 5,
+        timeout: seconds(1),
+        quick: true,
+        gate: false,
+        reads: "what the last `remote push` wrote down; no network",
+        description: "Fails when the newest copy on a remote is older than its `maxAge`.",
+        test: Test::Copies(copies::age),
     },
 ];
 

@@ -27,6 +27,7 @@ pub const NAMES: &[&str] = &[
     "boot",
     "check",
     "file",
+    "copies",
 ];
 
 /// Names of the kinds of issues that this release knows.
@@ -44,6 +45,7 @@ pub const KINDS: &[&str] = &[
     "store-damaged",
     "system-missing",
     "check-failed",
+    "copies-old",
 ];
 
 /// What a check says.
@@ -229,6 +231,8 @@ pub enum Issue {
     SystemMissing(String),
     /// A command of the policy, or an executable file, says no; its name.
     CheckFailed(String),
+    /// The newest copy of the restore points on a remote is too old; its name.
+    CopiesOld(String),
     /// A kind of a later release.
     Other {
         /// Its name.
@@ -262,6 +266,7 @@ impl Issue {
             Self::StoreDamaged => "store-damaged",
             Self::SystemMissing(_) => "system-missing",
             Self::CheckFailed(_) => "check-failed",
+            Self::CopiesOld(_) => "copies-old",
             Self::Other { kind, .. } => kind,
         }
     }
@@ -275,7 +280,8 @@ impl Issue {
             | Self::TemperatureHigh(subject)
             | Self::ConfigInvalid(subject)
             | Self::SystemMissing(subject)
-            | Self::CheckFailed(subject) => Some(subject),
+            | Self::CheckFailed(subject)
+            | Self::CopiesOld(subject) => Some(subject),
             Self::NetworkDown(subject) | Self::Other { subject, .. } => subject.as_deref(),
             Self::CpuHigh
             | Self::MemoryHigh
@@ -320,6 +326,7 @@ impl From<Told> for Issue {
             ("store-damaged", None) => Self::StoreDamaged,
             ("system-missing", Some(path)) => Self::SystemMissing(path),
             ("check-failed", Some(name)) => Self::CheckFailed(name),
+            ("copies-old", Some(name)) => Self::CopiesOld(name),
             (_, subject) => Self::Other { kind, subject },
         }
     }
@@ -346,6 +353,7 @@ mod tests {
             Issue::StoreDamaged,
             Issue::SystemMissing("/nix/store/x".into()),
             Issue::CheckFailed("web".into()),
+            Issue::CopiesOld("office".into()),
         ];
         let text = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Issue>>(&text).unwrap(), all);

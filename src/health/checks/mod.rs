@@ -3,6 +3,7 @@
 pub(super) mod boot;
 pub(super) mod clock;
 pub(super) mod config;
+pub(super) mod copies;
 pub(super) mod memory;
 pub(super) mod network;
 pub(super) mod nix;

@@ -1,6 +1,7 @@
 //! Reading what the health checks judge: each check in a thread of its own,
 //! each with a time by which it must have answered.
 
+mod copies;
 mod files;
 mod nix;
 mod own;
@@ -9,10 +10,11 @@ mod sensors;
 mod space;
 mod systemd;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use race::{Job, Work};
 
 use super::Layout;
@@ -22,7 +24,7 @@ use crate::health::table::Test;
 use crate::health::{CHECKS, Check, Finding};
 use crate::point::document::Incoming;
 use crate::point::health::Verdict;
-use crate::point::policy::Health;
+use crate::point::policy::{Health, Remote};
 
 /// What the probes work with.
 pub struct Machine<'a> {
@@ -30,6 +32,10 @@ pub struct Machine<'a> {
     pub layout: &'a Layout,
     /// Limits, commands, hosts.
     pub health: &'a Health,
+    /// Remotes, by name.
+    pub remotes: &'a BTreeMap<String, Remote>,
+    /// The time.
+    pub now: DateTime<Utc>,
     /// Files and folders of the configuration.
     pub config_paths: &'a [std::path::PathBuf],
     /// Runs programs.
@@ -125,7 +131,7 @@ pub fn look(machine: &Machine<'_>, depth: Depth, only: Option<&BTreeSet<String>>
 }
 
 fn finds_several(check: &Check) -> bool {
-    matches!(check.test, Test::Space(_))
+    matches!(check.test, Test::Space(_) | Test::Copies(_))
 }
 
 /// The names that [`look`] knows beside those of the checks: of commands,
@@ -204,6 +210,12 @@ fn jobs_of<'a>(
         Test::Hosts(judge) => own::hosts(machine, check, judge, (time, cut)),
         Test::Commands(judge) => own::commands(machine, depth, check, judge),
         Test::Files(judge) => own::files(machine, depth, check, judge),
+        Test::Copies(judge) => {
+            let (remotes, now) = (machine.remotes.clone(), machine.now);
+            one(Work::free(move || {
+                judge(&copies::look(&layout, &remotes, now))
+            }))
+        }
     }
 }
 

@@ -21,6 +21,14 @@ let
     (remote.passwordFile or null) != null
     && (!isPlainPath remote.passwordFile || isWithin "/nix/store" remote.passwordFile)
   ) remotes;
+  badEnvironmentFiles = namesWhere (
+    _: remote:
+    (remote.environmentFile or null) != null
+    && (!isPlainPath remote.environmentFile || isWithin "/nix/store" remote.environmentFile)
+  ) remotes;
+  unopened = namesWhere (
+    _: remote: (remote.schedule or null) != null && (remote.passwordFile or null) == null
+  ) remotes;
   unscheduled = namesWhere (
     _: remote: (remote.schedule or null) != null && isBlank remote.schedule
   ) remotes;
@@ -50,6 +58,18 @@ in
       assertion = badPasswordFiles == [ ];
       message = ''
         services.cairn.remotes has no usable passwordFile for ${quote badPasswordFiles}. Name a file outside the store, which everybody can read, by its absolute path in quotes, such as "/run/secrets/backup".
+      '';
+    }
+    {
+      assertion = badEnvironmentFiles == [ ];
+      message = ''
+        services.cairn.remotes has no usable environmentFile for ${quote badEnvironmentFiles}. Name a file outside the store, which everybody can read, by its absolute path in quotes, such as "/run/secrets/backup-server".
+      '';
+    }
+    {
+      assertion = unopened == [ ];
+      message = ''
+        services.cairn.remotes has a schedule and no passwordFile for ${quote unopened}. Name the file with the repository's password, such as passwordFile = "/run/secrets/backup".
       '';
     }
     {
