@@ -6,6 +6,7 @@ mod keep;
 mod points;
 mod remote;
 mod restore;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(super) use remote::{AddRemote, Remote, RemoteArgs};
 pub(super) use restore::{
     ActivationArgs, Export, FetchArgs, Import, Part, Restore, Rollback, Undo,
 };
+pub(super) use watch::{Metrics, Report, Serve};
 
 /// Restore points for NixOS: system, configuration and state together.
 #[derive(Debug, Parser)]
@@ -148,6 +150,12 @@ pub enum Command {
     /// What was learned, and what other machines learned
     #[command(subcommand)]
     Learn(Learn),
+    /// The machine and its restore points in figures, as Prometheus reads them
+    Metrics(Metrics),
+    /// A page about the machine: what happened, how it is, what changed
+    Report(Report),
+    /// Serve that page, and the figures, on this machine alone
+    Serve(Serve),
     /// What the NixOS module's hooks and units run
     #[command(subcommand, hide = true)]
     Hook(Hook),

@@ -42,6 +42,9 @@ pub(super) enum Failure {
     /// The arguments contradict each other.
     #[error("{0}")]
     Usage(String),
+    /// A page could not be made.
+    #[error("the page cannot be made: {0}")]
+    Page(String),
     /// The person said no.
     #[error("not confirmed")]
     Declined,

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::{At, IoError};
@@ -17,11 +17,25 @@ pub const TEMPORARY: &str = ".tmp-";
 /// # Errors
 /// The old content is untouched on any error before the rename.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    write_as(path, bytes, None)
+}
+
+/// As [`write()`], a file that everybody may read.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_readable(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    write_as(path, bytes, Some(0o644))
+}
+
+fn write_as(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), IoError> {
     let temporary = temporary_beside(path);
     fault::before("state.write").at("write", path)?;
     let mut file = create_private(&temporary)?;
+    let mode = mode.map(fs::Permissions::from_mode);
     let written = file
         .write_all(bytes)
+        .and_then(|()| mode.map_or(Ok(()), |mode| file.set_permissions(mode)))
         .and_then(|()| file.sync_all())
         .at("write", &temporary)
         .and_then(|()| fs::rename(&temporary, path).at("put in place", path));

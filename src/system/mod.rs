@@ -29,6 +29,7 @@ pub mod governors;
 pub mod healing;
 pub mod herald;
 pub mod history;
+pub mod http;
 pub mod interrupt;
 pub mod journal;
 pub mod knowledge_file;

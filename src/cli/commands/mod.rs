@@ -22,6 +22,7 @@ mod restore;
 mod risk;
 mod shell;
 mod takeout;
+mod watch;
 mod wellness;
 
 use super::args::{Cli, Command, Hook};
@@ -89,6 +90,9 @@ fn run_here(s: &Session, command: Command) -> Result<Exit, Failure> {
         Command::History(args) => history::history(s, &args),
         Command::Risk(args) => risk::risk(s, &args),
         Command::Learn(args) => learn::run(s, args),
+        Command::Metrics(args) => watch::metrics(s, &args),
+        Command::Report(args) => watch::report(s, &args),
+        Command::Serve(args) => watch::serve(s, &args),
         Command::Hook(hook) => hook::run(s, hook),
         Command::Confirm(args) => confirm::confirm(s, &args),
         Command::Revert(args) => confirm::revert(s, &args),

@@ -12,7 +12,7 @@ use rusqlite::{
 };
 
 use super::rows;
-use super::{Ask, History, HistoryError, Imported, counters, samples};
+use super::{Ask, History, HistoryError, Imported, Total, counters, samples, totals};
 use crate::learn::patterns::Tried;
 use crate::learn::{Knowledge, Ledger, Origin};
 use crate::point::event::{Event, HealAttempt, Item, Kind, Reading};
@@ -20,7 +20,7 @@ use crate::system::At;
 
 /// Steps from one version of the schema to the next. A step is never changed;
 /// what comes later is appended.
-const STEPS: [&str; 1] = [include_str!("schema-1.sql")];
+const STEPS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
 /// Events and attempts older than this are forgotten; what was counted of them
 /// stays.
@@ -99,6 +99,14 @@ impl Database {
         }
         change.pragma_update(None, "user_version", known)?;
         Ok(change.commit()?)
+    }
+
+    /// How many events there were, of each kind.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn totals(&self) -> Result<Vec<Total>, HistoryError> {
+        totals::read(&self.db)
     }
 
     /// A change that has the right to write from its begin on: it waits there,
@@ -313,6 +321,7 @@ impl History for Database {
         let change = self.change()?;
         samples::thin(&change, now)?;
         let before = (now - chrono::Duration::days(KEEP_DAYS)).timestamp_millis();
+        totals::forget(&change, before)?;
         change.execute("delete from events where at < ?1", params![before])?;
         change.execute(
             "delete from traits where switch not in (select id from events where kind = 'switch')",

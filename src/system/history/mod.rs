@@ -23,10 +23,12 @@ mod rows;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 pub use chronicle::{Chronicle, Kept};
 pub use database::Database;
 pub use memory::Memory;
+pub use totals::Total;
 
 /// Why the history could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -277,3 +277,45 @@ fn a_later_history_is_left_alone() {
     );
     assert!(chronicle.work(now(), |db| db.knowledge()).is_err());
 }
+
+#[test]
+fn what_is_counted_never_shrinks_and_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("h.db"), Duration::from_secs(1)).unwrap();
+    let point = |n: i64, trigger: &str, good| {
+        Item::Event(Event {
+            id: id(n).to_string(),
+            at: now() + TimeDelta::seconds(n),
+            kind: Kind::Point,
+            what: "a point".to_owned(),
+            good: Some(good),
+            data: serde_json::json!({ "trigger": trigger }),
+        })
+    };
+    let items = [
+        point(1, "schedule:nightly", true),
+        point(2, "schedule:hourly", true),
+        point(3, "manual", false),
+        Item::Event(boot(4)),
+    ];
+    let counted = || -> Vec<(String, String, Option<bool>, u64)> {
+        let totals = db.totals().unwrap().into_iter();
+        totals.map(|t| (t.kind, t.of, t.good, t.count)).collect()
+    };
+    let all = [
+        ("boot".to_owned(), String::new(), None, 1),
+        ("point".to_owned(), "manual".to_owned(), Some(false), 1),
+        ("point".to_owned(), "schedule".to_owned(), Some(true), 2),
+    ];
+    db.put(&items).unwrap();
+    assert_eq!(counted(), all);
+    let later = now() + TimeDelta::days(1000);
+    for _ in 0..2 {
+        db.retain(later).unwrap();
+        assert!(db.events(&Ask::default()).unwrap().is_empty());
+        assert_eq!(counted(), all);
+        // Their files are there still.
+        db.put(&items).unwrap();
+        assert_eq!(counted(), all);
+    }
+}

@@ -1,0 +1,277 @@
+//! A small server for who watches the machine: it reads, and never writes.
+//!
+//! Requests are handed to whoever called [`serve`], one after the other and
+//! through a short queue; beyond that the server says that it is busy. It
+//! listens on this machine alone, and answers only who asks for it by such a
+//! name: a page of elsewhere that a browser was led to cannot ask it.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::oneshot;
+
+use super::{At, IoError};
+
+/// Requests that may wait.
+const QUEUE: usize = 16;
+
+/// How long a request may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What every answer says: nothing is loaded, framed, kept or guessed.
+const HEADERS: [(header::HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+/// Where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// An address of this machine's own.
+    Loopback(SocketAddr),
+    /// A socket file; who may write to it may ask.
+    Socket(PathBuf),
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The path, such as `/metrics`.
+    pub path: String,
+    /// What the client would take, as its `Accept` has it.
+    pub accept: String,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The media type.
+    pub media: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A line of text.
+    pub fn text(status: u16, line: &str) -> Self {
+        Self {
+            status,
+            media: "text/plain; charset=utf-8",
+            body: format!("{line}\n"),
+        }
+    }
+}
+
+type Question = (Asked, oneshot::Sender<Answer>);
+
+#[derive(Clone)]
+struct Asking {
+    to: SyncSender<Question>,
+    /// Whether the name it is asked by is looked at.
+    by_name: bool,
+}
+
+/// Serves until it is asked to end (SIGTERM, SIGINT). `ready` is called with
+/// the address once it listens.
+///
+/// # Errors
+/// When it cannot listen there.
+pub fn serve(
+    listen: &Listen,
+    ready: impl FnOnce(String),
+    mut answer: impl FnMut(&Asked) -> Answer,
+) -> Result<(), IoError> {
+    let name = match listen {
+        Listen::Loopback(address) => PathBuf::from(address.to_string()),
+        Listen::Socket(path) => path.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .at("serve on", &name)?;
+    let (to, questions): (SyncSender<Question>, Receiver<Question>) = sync_channel(QUEUE);
+    let by_name = matches!(listen, Listen::Loopback(_));
+    let app = Router::new()
+        .fallback(ask)
+        .with_state(Asking { to, by_name });
+    let (at, server) = match listen {
+        Listen::Loopback(address) => {
+            let listener = runtime.block_on(TcpListener::bind(address));
+            let listener = listener.at("listen on", &name)?;
+            let at = listener.local_addr().at("listen on", &name)?.to_string();
+            let serving = axum::serve(listener, app).with_graceful_shutdown(ended());
+            (at, runtime.spawn(async move { serving.await }))
+        }
+        Listen::Socket(path) => {
+            // What an earlier run left is no socket that anybody listens on.
+            match std::os::unix::net::UnixStream::connect(path) {
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path).at("remove", path)?;
+                }
+                _ => {}
+            }
+            let entered = runtime.enter();
+            let listener = UnixListener::bind(path).at("listen on", path)?;
+            drop(entered);
+            let at = path.display().to_string();
+            let serving = axum::serve(listener, app).with_graceful_shutdown(ended());
+            (at, runtime.spawn(async move { serving.await }))
+        }
+    };
+    ready(at);
+    // The queue ends with the server, which alone holds its other end.
+    while let Ok((asked, reply)) = questions.recv() {
+        let _ = reply.send(answer(&asked));
+    }
+    let ended = runtime.block_on(server);
+    if let Listen::Socket(path) = listen {
+        let _ = std::fs::remove_file(path);
+    }
+    ended
+        .map_err(io::Error::other)
+        .flatten()
+        .at("serve on", &name)
+}
+
+/// Returns when the process is asked to end.
+async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = Vec::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        signals.extend(signal(kind));
+    }
+    let [term, int] = &mut signals[..] else {
+        return std::future::pending().await;
+    };
+    let (mut term, mut int) = (Box::pin(term.recv()), Box::pin(int.recv()));
+    std::future::poll_fn(|context| {
+        let ended = term.as_mut().poll(context).is_ready() || int.as_mut().poll(context).is_ready();
+        match ended {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+}
+
+async fn ask(State(asking): State<Asking>, request: Request<Body>) -> Response<Body> {
+    let head = request.method() == Method::HEAD;
+    let mut answer = if !head && request.method() != Method::GET {
+        Answer::text(405, "this server only reads")
+    } else if asking.by_name && !is_own_name(request.headers()) {
+        Answer::text(421, "ask for localhost")
+    } else {
+        let accept = request.headers().get(header::ACCEPT);
+        let asked = Asked {
+            path: request.uri().path().to_owned(),
+            accept: accept
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        reply(&asking, asked).await
+    };
+    if head {
+        answer.body.clear();
+    }
+    respond(answer)
+}
+
+async fn reply(asking: &Asking, asked: Asked) -> Answer {
+    let (reply, replied) = oneshot::channel();
+    match asking.to.try_send((asked, reply)) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+            return Answer::text(503, "busy: ask again in a while");
+        }
+    }
+    match tokio::time::timeout(PATIENCE, replied).await {
+        Ok(Ok(answer)) => answer,
+        _ => Answer::text(503, "it takes too long: ask again in a while"),
+    }
+}
+
+/// Whether it is asked by a name that is always this machine's own.
+fn is_own_name(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let Some(host) = host else {
+        return false;
+    };
+    let bare = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => host.rsplit_once(':').map_or(host, |(bare, _)| bare),
+    };
+    bare.eq_ignore_ascii_case("localhost")
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn respond(answer: Answer) -> Response<Body> {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let media = header::HeaderValue::from_static(answer.media);
+    headers.insert(header::CONTENT_TYPE, media);
+    for (name, value) in HEADERS {
+        headers.insert(name, header::HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Whether an address is one that only this machine reaches.
+pub fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_answered() {
+        let by = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, header::HeaderValue::from_static(host));
+            is_own_name(&headers)
+        };
+        for good in [
+            "localhost",
+            "LOCALHOST:9",
+            "127.0.0.1:9",
+            "[::1]:9",
+            "[::1]",
+        ] {
+            assert!(by(good), "{good}");
+        }
+        for bad in [
+            "evil.example:9",
+            "localhost.evil.example",
+            "10.0.0.1:9",
+            "",
+            "[::2]:9",
+        ] {
+            assert!(!by(bad), "{bad}");
+        }
+        assert!(!is_own_name(&HeaderMap::new()));
+    }
+}
