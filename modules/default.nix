@@ -9,6 +9,7 @@
     ./policy.nix
     ./services.nix
     ./remotes.nix
+    ./metrics.nix
     ./hooks.nix
     ./heal.nix
     ./boot.nix

@@ -164,6 +164,11 @@
           closures = "s3://cache?endpoint=backup.example.org";
           maxAge = "2d";
         };
+        metrics = {
+          textfileDirectory = "/var/lib/prometheus-node-exporter";
+          interval = "1min";
+          serve = true;
+        };
         remotes.disk = {
           url = "/mnt/disk/copies";
           passwordFile = "/run/secrets/backup";
@@ -172,6 +177,16 @@
         };
         pins.last-year = "/nix/store/00000000000000000000000000000000-nixos-system-machine-25.11";
         settings.retention.points.keepTags = [ "release" ];
+      };
+    };
+
+    served-on-a-socket = {
+      services.cairn = {
+        enable = true;
+        metrics = {
+          serve = true;
+          socket = "/run/cairn-serve/http";
+        };
       };
     };
 

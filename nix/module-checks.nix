@@ -94,6 +94,8 @@ let
   hasNoLines =
     unit: map (line: require "${unit} has the line ${line}" (!lib.elem line (linesOf full unit)));
   unitsOf = config: lib.filter (lib.hasPrefix "cairn-") (lib.attrNames config.systemd.units);
+  # All services but the one that stays.
+  isJob = unit: lib.hasSuffix ".service" unit && unit != "cairn-serve.service";
   hasUnits =
     config: units:
     require "the units are ${toString (unitsOf config)}" (unitsOf config == lib.naturalSort units);
@@ -145,6 +147,8 @@ lib.mapAttrs' (
           "cairn-boot.service"
           "cairn-heal.service"
           "cairn-heal.timer"
+          "cairn-metrics.service"
+          "cairn-metrics.timer"
           "cairn-point-before-work.service"
           "cairn-point-before-work.timer"
           "cairn-point-hourly.service"
@@ -155,6 +159,7 @@ lib.mapAttrs' (
           "cairn-push-disk.timer"
           "cairn-push-office.service"
           "cairn-push-office.timer"
+          "cairn-serve.service"
           "cairn-switched.path"
           "cairn-switched.service"
           "cairn-verify.service"
@@ -193,10 +198,10 @@ lib.mapAttrs' (
           "Type=oneshot"
           "Environment=\"NIX_REMOTE=daemon\""
         ]
-      ) (lib.filter (lib.hasSuffix ".service") (unitsOf full))
+      ) (lib.filter isJob (unitsOf full))
       # Nor does it leave anything that goes on when the module is turned off.
       ++ lib.concatMap (unit: hasNoLines unit [ "X-StopOnRemoval=false" ]) (
-        lib.filter (unit: !lib.hasSuffix ".service" unit) (unitsOf full)
+        lib.filter (unit: !isJob unit) (unitsOf full)
       )
       ++ hasLines "cairn-point-before-work.timer" [
         "OnCalendar=Mon..Fri 07:30"
@@ -233,6 +238,15 @@ lib.mapAttrs' (
         "PrivateNetwork=true"
         "ReadWritePaths=-/mnt/disk/copies"
         "RequiresMountsFor=/mnt/disk/copies"
+      ]
+      ++ hasLines "cairn-metrics.service" [
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "metrics" "--textfile" "/var/lib/prometheus-node-exporter/cairn.prom"''
+        "PrivateNetwork=true"
+      ]
+      ++ hasLines "cairn-serve.service" [
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "serve" "--listen" "127.0.0.1:9469"''
+        "IPAddressDeny=any"
+        "Type=exec"
       ]
       ++ hasLines "cairn-push-disk.timer" [ "OnCalendar=hourly" ]
       ++ hasLines "cairn-switched.path" [ "PathChanged=/run/nixos/switch-to-configuration.lock" ]

@@ -19,6 +19,7 @@ in
     ./state.nix
     ./gates.nix
     ./health.nix
+    ./metrics.nix
     ./heal.nix
     ./notify.nix
     ./remotes.nix
