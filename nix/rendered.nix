@@ -70,6 +70,28 @@ let
     heal = {
       services.cairn.heal.enable = true;
     };
+    elsewhere = {
+      services.cairn = {
+        remotes = {
+          disk = {
+            url = "/mnt/copies";
+            passwordFile = "/etc/cairn/password";
+            schedule = "hourly";
+          };
+          office = {
+            url = "rest:http://127.0.0.1:8000/machines/";
+            passwordFile = "/etc/cairn/password";
+            environmentFile = "/etc/cairn/environment";
+            schedule = "daily";
+            maxAge = "2d";
+          };
+        };
+        metrics = {
+          textfileDirectory = "/var/lib/node-exporter";
+          serve = true;
+        };
+      };
+    };
     # Commands hold state still: a copy is there while it is captured.
     commands =
       { pkgs, ... }:
