@@ -1,0 +1,17 @@
+//! What a remote's listing says of a point.
+#![no_main]
+
+use cairn::point::address::Address;
+use cairn::point::parcel::Parcel;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Ok(address) = text.parse::<Address>() {
+        let shown = address.to_string();
+        assert_eq!(shown.parse::<Address>().unwrap().to_string(), shown);
+    }
+    let Ok(parcel) = Parcel::parse(text) else { return };
+    let again = Parcel::parse(&parcel.to_text().unwrap()).unwrap();
+    assert_eq!(again.marks, parcel.marks);
+    assert_eq!(again.there, parcel.there);
+});
