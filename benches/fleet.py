@@ -6,10 +6,12 @@ they become more.
 
 Every machine has a small configuration of its own and takes one point. The
 store is moto's S3 server on loopback (pip install 'moto[server]'), whose log
-counts requests. One machine keeps its cache and pushes a second point at each
-size of the fleet: that is the cost that must not grow with the others. At the
-end all points are listed, one machine prunes its own, everything is checked,
-and one point is pulled by a machine that is new.
+counts requests. At each size three pushes of one point are measured: of a
+machine that pushed a moment ago ("again"), of one that last did when the fleet
+had the size before ("since then": it reads what others added meanwhile), and of
+one that is new. To get there sooner, the others share a cache. At the end one
+machine prunes its own points, everything is checked, and a machine that is new
+pulls a point.
 """
 
 import argparse
@@ -60,7 +62,7 @@ class Store:
 class Host:
     """A machine."""
 
-    def __init__(self, work, number, store):
+    def __init__(self, work, number, store, cache=None):
         self.root = work / f"host-{number}"
         nixos = self.root / "etc/nixos"
         nixos.mkdir(parents=True)
@@ -69,6 +71,10 @@ class Host:
         (nixos / "configuration.nix").write_text(f'{{ networking.hostName = "host-{number}"; }}\n')
         policy = self.root / "etc/cairn/policy.json"
         policy.parent.mkdir()
+        if cache:
+            known = self.root / "var/lib/cairn/remotes"
+            known.mkdir(parents=True, mode=0o700)
+            (known / "cache").symlink_to(cache)
         remote = {"url": store.url, "passwordFile": str(work / "password"), "knowledge": False}
         policy.write_text(json.dumps({"version": 1, "remotes": {"fleet": remote}}))
 
@@ -110,23 +116,31 @@ def main():
         first.run("remote", "add", "made", store.url, "--new", "--password-file", work / "password")
         first.change("the first")
         first.run("remote", "push", "fleet")
-        print("machines   push of one point      requests   list of all")
+        shared = work / "cache"
+        shared.mkdir()
+        print("machines     again            since then        new              list of all")
         known, begun = 1, time.perf_counter()
         for size in [s for s in SIZES if s <= args.hosts]:
-            while known < size:
-                host = Host(work, known, store)
+            while known < size - 1:
+                host = Host(work, known, store, shared)
                 host.change("mine")
                 host.run("remote", "push")
                 shutil.rmtree(host.root)
                 known += 1
-            # It has seen the others once: what is new since is read anyway.
-            first.run("remote", "list", "fleet")
-            first.change(f"at {size}")
-            took, asked, _ = measured(store, first, "remote", "push", "fleet")
-            listed, _, told = measured(store, first, "list", "--remote", "fleet", "--all-hosts")
-            hosts = len(told["points"]["hosts"])
-            assert hosts == size, (hosts, size)
-            print(f"{size:8}   {took * 1000:10.0f} ms   {asked:12}   {listed * 1000:8.0f} ms", flush=True)
+            cost = []
+            for change in ("since then", "again"):
+                first.change(f"{change} at {size}")
+                cost.append(measured(store, first, "remote", "push", "fleet"))
+            if size > 1:
+                new = Host(work, known, store)
+                new.change("mine")
+                cost.append(measured(store, new, "remote", "push"))
+                known += 1
+            listed = measured(store, first, "list", "--remote", "fleet", "--all-hosts")
+            assert len(listed[2]["points"]["hosts"]) == size, (listed[2]["points"]["hosts"], size)
+            then, again, *rest = [f"{took * 1000:6.0f} ms {asked:5}" for took, asked, _ in cost]
+            new = rest[0] if rest else ""
+            print(f"{size:8}   {again}   {then}   {new:15}   {listed[0] * 1000:6.0f} ms {listed[1]:5}", flush=True)
         print(f"\nall pushes together: {time.perf_counter() - begun:.0f} s")
         took, asked, told = measured(store, first, "remote", "prune", "fleet", "--keep-last", "1")
         gone = len(told["prune"]["removed"])

@@ -17,8 +17,14 @@ const MOST: f64 = 3.0;
 const OPEN: &[(&str, &str)] = &[
     ("cairn-boot.service", "it switches the system back"),
     ("cairn-switched.service", "it switches the system back"),
-    ("cairn-heal.service", "it restarts units and switches the system"),
-    ("cairn-point-daily.service", "it stops units, and runs the commands of state sets"),
+    (
+        "cairn-heal.service",
+        "it restarts units and switches the system",
+    ),
+    (
+        "cairn-point-daily.service",
+        "it stops units, and runs the commands of state sets",
+    ),
 ];
 
 fn units() -> Vec<PathBuf> {
@@ -76,7 +82,14 @@ fn units_may_do_little_but_for_those_whose_job_it_is() {
         println!("{level:4.1} {name}");
         seen.insert(name, level);
     }
-    for job in ["cairn-push-office", "cairn-push-disk", "cairn-metrics", "cairn-serve", "cairn-prune", "cairn-verify"] {
+    for job in [
+        "cairn-push-office",
+        "cairn-push-disk",
+        "cairn-metrics",
+        "cairn-serve",
+        "cairn-prune",
+        "cairn-verify",
+    ] {
         assert!(seen.contains_key(&format!("{job}.service")), "{job}");
     }
     let documented = include_str!("../docs/security.md");

@@ -1,5 +1,6 @@
 //! Passwords in files, and files of other people.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -54,6 +55,33 @@ pub fn environment(path: &Path) -> Result<Vec<(String, String)>, IoError> {
         found.push((name.trim().to_owned(), bare.unwrap_or(value).to_owned()));
     }
     Ok(found)
+}
+
+/// Names of what opens a server that are taken from this process's environment,
+/// where no file says them.
+const NAMES: [&str; 9] = [
+    "RESTIC_REST_USERNAME",
+    "RESTIC_REST_PASSWORD",
+    "RESTIC_CACERT",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "CAIRN_SSH_KEY",
+];
+
+/// Those of this process's environment.
+pub fn surroundings() -> BTreeMap<String, String> {
+    NAMES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+        .collect()
+}
+
+/// The content of a file of the configuration; nothing where it cannot be read.
+pub fn content(path: &Path) -> Option<Vec<u8>> {
+    std::fs::read(path).ok()
 }
 
 /// Opens a file to read.

@@ -31,7 +31,7 @@ impl fmt::Debug for Far {
 }
 
 /// What the library says, as the system would say it.
-fn told(error: Box<RusticError>) -> io::Error {
+fn told(error: &RusticError) -> io::Error {
     let text = one_line(&error.display_log());
     // A server says so in its own words, at the root of what the library says.
     let missing = ["404", "NotFound", "not found", "No such file"];
@@ -63,21 +63,21 @@ impl Far {
 
     pub(crate) fn create(&self) -> StoreResult<()> {
         let made = self.backend.create();
-        made.map_err(|e| failed("make the repository", &self.address)(told(e)))
+        made.map_err(|e| failed("make the repository", &self.address)(told(&e)))
     }
 
     pub(crate) fn write(&self, tpe: FileType, id: &Id, content: BytesList) -> StoreResult<()> {
         let path = self.path(tpe, id);
         fault::before("remote.write").map_err(failed(WRITE, &path))?;
         let written = self.backend.write_bytes(tpe, id, false, content);
-        written.map_err(|e| failed(WRITE, &path)(told(e)))?;
+        written.map_err(|e| failed(WRITE, &path)(told(&e)))?;
         fault::point("remote.write");
         Ok(())
     }
 
     pub(crate) fn read(&self, tpe: FileType, id: &Id) -> StoreResult<Vec<u8>> {
         let read = self.backend.read_full(tpe, id);
-        let read = read.map_err(|e| failed(READ, &self.path(tpe, id))(told(e)))?;
+        let read = read.map_err(|e| failed(READ, &self.path(tpe, id))(told(&e)))?;
         Ok(read.into())
     }
 
@@ -89,14 +89,14 @@ impl Far {
         length: u32,
     ) -> StoreResult<Vec<u8>> {
         let read = self.backend.read_partial(tpe, id, false, offset, length);
-        let read = read.map_err(|e| failed(READ, &self.path(tpe, id))(told(e)))?;
+        let read = read.map_err(|e| failed(READ, &self.path(tpe, id))(told(&e)))?;
         Ok(read.into())
     }
 
     pub(crate) fn list(&self, tpe: FileType) -> StoreResult<BTreeMap<Id, u64>> {
         let listed = self.backend.list_with_size(tpe);
         let folder = self.address.join(tpe.dirname());
-        let listed = listed.map_err(|e| failed("list the files of", &folder)(told(e)))?;
+        let listed = listed.map_err(|e| failed("list the files of", &folder)(told(&e)))?;
         Ok(listed
             .into_iter()
             .map(|(id, size)| (id, u64::from(size)))
@@ -105,7 +105,7 @@ impl Far {
 
     pub(crate) fn remove(&self, tpe: FileType, id: &Id) -> StoreResult<()> {
         let removed = self.backend.remove(tpe, id, false);
-        removed.map_err(|e| failed("remove the file", &self.path(tpe, id))(told(e)))
+        removed.map_err(|e| failed("remove the file", &self.path(tpe, id))(told(&e)))
     }
 
     pub(crate) fn size(&self) -> StoreResult<u64> {

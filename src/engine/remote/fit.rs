@@ -9,7 +9,7 @@ use crate::point::BytePath;
 use crate::point::Point;
 use crate::point::parcel::There;
 use crate::system::journal::Scope;
-use crate::system::{accounts, disks, toplevel};
+use crate::system::{accounts, disks, secret, toplevel};
 
 /// What `nixos-generate-config` writes.
 const NAME: &str = "hardware-configuration.nix";
@@ -71,7 +71,7 @@ fn hardware_of(
     };
     let mut text = Vec::new();
     vault.read(file, &mut text)?;
-    let here = std::fs::read(engine.layout.real(&file.path)).ok();
+    let here = secret::content(&engine.layout.real(&file.path));
     if here.as_deref() == Some(&*text) {
         return Ok(None);
     }

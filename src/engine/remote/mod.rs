@@ -62,28 +62,9 @@ impl std::fmt::Debug for Remote {
     }
 }
 
-/// Names of what opens a server that are taken from this process's environment,
-/// where no file says them.
-const NAMES: [&str; 9] = [
-    "RESTIC_REST_USERNAME",
-    "RESTIC_REST_PASSWORD",
-    "RESTIC_CACERT",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "CAIRN_SSH_KEY",
-];
-
 /// What opens a server.
 fn secrets(file: Option<&std::path::Path>) -> Result<Secrets, EngineError> {
-    let mut found = Secrets::default();
-    for name in NAMES {
-        if let Ok(value) = std::env::var(name) {
-            found.0.insert(name.to_owned(), value);
-        }
-    }
+    let mut found = Secrets(secret::surroundings());
     if let Some(file) = file {
         found.0.extend(secret::environment(file)?);
     }
