@@ -82,6 +82,26 @@ fn without_a_word_the_switch_goes_back() {
 }
 
 #[test]
+fn a_switch_that_could_not_go_back_is_reverted_once_it_can() {
+    let Some(m) = switched(LONG) else { return };
+    let mut watcher = watching(&m);
+    m.run(&["confirm"]).ends(0);
+    assert_eq!(watcher.wait().unwrap().code(), Some(0));
+    // As its watcher leaves it where something was in the way.
+    let id = m.history()[0]["id"].as_str().unwrap().to_owned();
+    let path = m.0.state().join("switches").join(format!("{id}.json"));
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["answer"] = Value::Null;
+    record["result"]["verdict"] = json!("bad");
+    record["result"]["done"] = json!("stuck");
+    fs::write(&path, record.to_string()).unwrap();
+    let stuck = m.0.profile();
+    m.run(&["revert", "-y"]).ends(0);
+    assert_eq!(m.history()[0]["result"]["done"], "went-back");
+    assert_ne!(m.0.profile(), stuck);
+}
+
+#[test]
 fn confirmed_it_stays_and_only_then_is_known_good() {
     let Some(m) = switched(LONG) else { return };
     let mut watcher = watching(&m);

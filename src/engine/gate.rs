@@ -369,7 +369,7 @@ pub(super) fn take_back(
     let now = pointers::observe(engine.layout, engine.profile, None)?.system;
     let runs = now.current.as_ref() == Some(&record.to);
     let boots = now.boot_target() == Some(&record.to);
-    if !record.stands() || !(runs || boots) {
+    if !record.is_left() || !(runs || boots) {
         let why = format!(
             "{} neither runs nor boots: there is nothing to take back",
             record.to.name()

@@ -85,13 +85,13 @@ pub fn origin<'r>(records: &'r [Switch], switch: &'r Switch) -> &'r Switch {
 }
 
 /// The switch that a person means: by the start of its id, or of that of its
-/// restore point; without one the newest that stands.
+/// restore point; without one the newest whose system is there still.
 ///
 /// # Errors
 /// What to say when there is none, or there are several.
 pub fn meant<'r>(records: &'r [Switch], id: Option<&str>) -> Result<&'r Switch, String> {
     let Some(id) = id else {
-        let newest = records.iter().rev().find(|switch| switch.stands());
+        let newest = records.iter().rev().find(|switch| switch.is_left());
         return newest.ok_or_else(|| "there is no switch that could be taken back".to_owned());
     };
     let wanted: String = id.chars().filter(|c| *c != '-').collect();

@@ -324,4 +324,12 @@ impl Switch {
             r.reached == Reached::Switched && r.done == Done::Nothing && r.verdict != Verdict::Bad
         })
     }
+
+    /// Whether its system is there still, whatever was said of it: nothing took
+    /// it back, or what tried to could not.
+    pub fn is_left(&self) -> bool {
+        self.result.as_ref().is_none_or(|r| {
+            r.reached == Reached::Switched && matches!(r.done, Done::Nothing | Done::Stuck)
+        })
+    }
 }
