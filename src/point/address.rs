@@ -69,6 +69,9 @@ impl FromStr for Address {
         };
         let web = |rest: &str| -> Result<Url, AddressError> {
             let url = Url::parse(rest).map_err(|e| part(&format!("cannot be read: {e}")))?;
+            if url.query().is_some() || url.fragment().is_some() {
+                return Err(part("has a ? or # in it, which names no repository"));
+            }
             match (url.scheme(), url.host_str()) {
                 ("http" | "https", Some(_)) => Ok(url),
                 _ => Err(part("is neither http nor https")),
@@ -78,7 +81,10 @@ impl FromStr for Address {
             return Ok(Self::Rest(web(rest)?));
         }
         if let Some(rest) = text.strip_prefix("s3:") {
-            let full = match rest.contains("://") {
+            let is_full = ["http://", "https://"]
+                .iter()
+                .any(|web| rest.starts_with(web));
+            let full = match is_full {
                 true => rest.to_owned(),
                 false => format!("https://{rest}"),
             };
@@ -176,6 +182,9 @@ mod tests {
             "rest:ftp://h/x",
             "rest:",
             "s3:https://h",
+            "s3:https://h/#x/b",
+            "s3:h?b/c",
+            "rest:https://h/x?y",
             "sftp:host",
             "sftp:-oProxyCommand=x:/y",
             "b2:bucket",
