@@ -57,7 +57,12 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
     let picked = match args.point {
         _ if far => {
             let id = args.point.as_ref().map(ToString::to_string);
-            Some(remote::fetch(s, &args.remote.into(), args.host, id)?)
+            let point = remote::fetch(s, &args.remote.into(), args.host, id)?;
+            if s.dry_run() {
+                let id = super::points::short(point.id);
+                s.out.warn(format!("{id} was fetched to be looked at, and stays here"));
+            }
+            Some(point)
         }
         None if s.may_pick() => pick::point(s)?,
         _ => None,
