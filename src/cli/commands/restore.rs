@@ -60,7 +60,8 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
             let point = remote::fetch(s, &args.remote.into(), args.host, id)?;
             if s.dry_run() {
                 let id = super::points::short(point.id);
-                s.out.warn(format!("{id} was fetched to be looked at, and stays here"));
+                s.out
+                    .warn(format!("{id} was fetched to be looked at, and stays here"));
             }
             Some(point)
         }
