@@ -322,6 +322,9 @@ fn a_server_killed_in_mid_push_costs_nothing() {
         assert!(cut.err.contains("rest:http"), "{}", cut.err);
         assert!(cut.err.contains("try: "), "{}", cut.err);
     }
+    // A server that is gone is no wrong password.
+    let gone = tower.cairn(&["remote", "list", "off"]).ends(1);
+    assert!(!gone.err.contains("password"), "{}", gone.err);
     let known = tower.json(&["remote", "list"]);
     let trouble = known["remotes"]["items"][0]["trouble"].is_string();
     assert_eq!(trouble, cut.code != 0, "{known}");

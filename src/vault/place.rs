@@ -165,7 +165,7 @@ impl Place {
         });
         match opened {
             Ok(opened) => Ok(self.repo(opened.key())),
-            Err(io @ VaultError::Io { .. }) => Err(io),
+            Err(other @ (VaultError::Io { .. } | VaultError::Far { .. })) => Err(other),
             Err(_) => Err(VaultError::Key {
                 path: self.store.root().join("keys"),
                 reason: "the password does not open it".to_owned(),
