@@ -22,6 +22,10 @@ rustPlatform.buildRustPackage {
       ./Cargo.toml
       ./Cargo.lock
       ./src
+      # Of the page about a machine, not of a flake.
+      ./templates/report
+      # A test holds it against the program.
+      ./docs/notify.md
       (lib.fileset.maybeMissing ./build.rs)
       (lib.fileset.maybeMissing ./tests)
       # Named in Cargo.toml, so cargo wants them there.
