@@ -85,6 +85,7 @@ rec {
       description,
       args,
       mounts ? [ ],
+      environment ? { },
       unitConfig ? { },
       serviceConfig ? { },
       ...
@@ -97,7 +98,10 @@ rec {
       documentation = [ "man:cairn(1)" ];
       path = programs;
       # Through the daemon, Nix needs to write nothing but links itself.
-      environment.NIX_REMOTE = "daemon";
+      environment = {
+        NIX_REMOTE = "daemon";
+      }
+      // environment;
       restartIfChanged = false;
       unitConfig = {
         RequiresMountsFor = [ cfg.stateDir ] ++ mounts;

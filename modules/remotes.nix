@@ -26,10 +26,20 @@ let
   isHere = remote: lib.hasPrefix "/" remote.url;
   has = remote: field: (remote.${field} or null) != null;
 
+  # The directory that a store of systems is, where it is one.
+  storeDir =
+    remote:
+    let
+      url = if has remote "closures" then remote.closures else "";
+      plain = lib.head (lib.splitString "?" (lib.removePrefix "file://" url));
+    in
+    lib.optional (lib.hasPrefix "/" plain) plain;
+
   service =
     name: remote:
     let
-      writable = [ cfg.stateDir ] ++ lib.optional (isHere remote) "-${remote.url}";
+      places = lib.optional (isHere remote) remote.url ++ storeDir remote;
+      writable = [ cfg.stateDir ] ++ map (place: "-${place}") places;
       confined = parts.confined writable;
     in
     lib.nameValuePair (unit name) (
@@ -50,7 +60,13 @@ let
         ];
         after = [ "network-online.target" ];
         wants = [ "network-online.target" ];
-        mounts = lib.optional (isHere remote) remote.url;
+        mounts = places;
+        # Nobody's home can be written: ssh's sockets and Nix's cache of what a
+        # store has go where only this unit looks.
+        environment = {
+          XDG_STATE_HOME = "/tmp";
+          XDG_CACHE_HOME = "/tmp";
+        };
         serviceConfig =
           confined
           // parts.background
@@ -60,7 +76,7 @@ let
               lib.optional (has remote "passwordFile") "password:${remote.passwordFile}"
               ++ lib.optional (has remote "environmentFile") "environment:${remote.environmentFile}";
           }
-          // lib.optionalAttrs (!isHere remote || has remote "closures") {
+          // lib.optionalAttrs (!isHere remote || (has remote "closures" && storeDir remote == [ ])) {
             PrivateNetwork = false;
             RestrictAddressFamilies = [
               "AF_UNIX"

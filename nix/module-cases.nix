@@ -173,6 +173,7 @@
           url = "/mnt/disk/copies";
           passwordFile = "/run/secrets/backup";
           schedule = "hourly";
+          closures = "file:///mnt/disk/store?compression=zstd";
           knowledge = false;
         };
         pins.last-year = "/nix/store/00000000000000000000000000000000-nixos-system-machine-25.11";

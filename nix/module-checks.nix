@@ -238,6 +238,11 @@ lib.mapAttrs' (
         "PrivateNetwork=true"
         "ReadWritePaths=-/mnt/disk/copies"
         "RequiresMountsFor=/mnt/disk/copies"
+        "ReadWritePaths=-/mnt/disk/store"
+        "RequiresMountsFor=/mnt/disk/store"
+        ''Environment="XDG_STATE_HOME=/tmp"''
+        ''Environment="XDG_CACHE_HOME=/tmp"''
+        ''Environment="NIX_REMOTE=daemon"''
       ]
       ++ hasLines "cairn-metrics.service" [
         ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "metrics" "--textfile" "/var/lib/prometheus-node-exporter/cairn.prom"''
