@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
+mod afar;
 mod ailing;
 mod btrfs;
 mod host;
@@ -15,6 +16,7 @@ mod skip;
 mod store;
 mod switching;
 
+pub use afar::{PASSWORD, home, key, password, policy, sound, there, with_remote};
 pub use ailing::Ailing;
 pub use btrfs::Btrfs;
 pub use host::Host;
