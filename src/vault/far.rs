@@ -30,12 +30,17 @@ impl fmt::Debug for Far {
     }
 }
 
+/// How a REST server's answer and an object store's are told when a file is not
+/// there. Longer than anything that an address may be: an address is told, too.
+const MISSING: [&str; 2] = [
+    "HTTP status client error (404 Not Found)",
+    "store: NotFound:",
+];
+
 /// What the library says, as the system would say it.
 fn told(error: &RusticError) -> io::Error {
     let text = one_line(&error.display_log());
-    // A server says so in its own words, at the root of what the library says.
-    let missing = ["404", "NotFound", "not found", "No such file"];
-    let kind = match missing.iter().any(|word| text.contains(word)) {
+    let kind = match MISSING.iter().any(|words| text.contains(words)) {
         true => io::ErrorKind::NotFound,
         false => io::ErrorKind::Other,
     };

@@ -126,7 +126,7 @@ impl Objects {
         let text = format!("could not {what} {name}");
         move |error| {
             let kind = error.kind();
-            RusticError::new(ErrorKind::Backend, "{text}: {kind}: {why}")
+            RusticError::new(ErrorKind::Backend, "{text}, said the store: {kind}: {why}")
                 .attach_context("text", text)
                 .attach_context("kind", kind.to_string())
                 .attach_context("why", error.message().to_owned())

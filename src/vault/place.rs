@@ -130,8 +130,18 @@ impl Place {
         }
     }
 
+    /// Whether any file of a kind is there. A place that was never used has no
+    /// folders yet.
+    fn is_there(&self, repo: &Repo, tpe: FileType) -> Result<bool, VaultError> {
+        match self.store.list(tpe) {
+            Ok(found) => Ok(!found.is_empty()),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(repo.fault(OPEN, error)),
+        }
+    }
+
     fn repo(&self, key: MasterKey) -> Repo {
-        Repo::in_store(self.store.clone(), key, self.cache.clone())
+        Repo::in_store(self.store.clone(), key, self.cache.clone()).lenient()
     }
 
     /// Makes a repository with a key of its own; `password` opens it, for
@@ -139,9 +149,19 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// What the system or the server says.
+    /// [`VaultError::NotAVault`] where files of a repository are that has lost
+    /// its settings: with a new key nobody could read them. What the system or
+    /// the server says.
     pub fn make(&self, password: &str) -> Result<Repo, VaultError> {
         let repo = self.repo(MasterKey::new());
+        for (tpe, what) in [(FileType::Key, "keys"), (FileType::Pack, "content")] {
+            if self.is_there(&repo, tpe)? {
+                return Err(VaultError::NotAVault {
+                    path: self.store.root().to_owned(),
+                    reason: format!("it has {what} of a repository, and no settings"),
+                });
+            }
+        }
         repo.init(|repo, (view, handle)| {
             let options = KeyOptions::default().with_created(true);
             repo.call_writing("add the password", view, || {

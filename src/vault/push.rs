@@ -45,8 +45,7 @@ impl Repo {
         if snapshots.is_empty() {
             return Ok(());
         }
-        let (from_view, to_view) = (self.view(), to.view());
-        let from = self.open(COPY, &from_view)?;
+        let (from_view, from) = self.with_index(COPY, |open| open.to_indexed())?;
         let mut files = Vec::new();
         for snapshot in snapshots {
             let id: SnapshotId = self.existing(snapshot)?;
@@ -54,13 +53,7 @@ impl Repo {
             file.original = Some(id);
             files.push(file);
         }
-        let from = self
-            .call(COPY, &from_view, || from.to_indexed())
-            .map_err(|error| self.index_error(COPY, error))?;
-        let dest = to.open(COPY, &to_view)?;
-        let dest = to
-            .call(COPY, &to_view, || dest.to_indexed_ids())
-            .map_err(|error| to.index_error(COPY, error))?;
+        let (to_view, dest) = to.with_index(COPY, |open| open.to_indexed_ids())?;
         to.call_writing(COPY, &to_view, || from.copy(&dest, &files))
             .map_err(|error| match from_view.take_fault() {
                 Some(fault) => self.fault(COPY, fault),
@@ -76,11 +69,7 @@ impl Repo {
     /// Trees that cannot be read here, or an index that cannot be read there.
     pub fn lacks(&self, to: &Self, snapshots: &[&str]) -> Result<Vec<String>, VaultError> {
         let operation = "look for the copies";
-        let view = to.view();
-        let dest = to.open(operation, &view)?;
-        let dest = to
-            .call(operation, &view, || dest.to_indexed())
-            .map_err(|error| to.index_error(operation, error))?;
+        let (_, dest) = to.with_index(operation, |open| open.to_indexed())?;
         let mut lacking = Vec::new();
         for snapshot in snapshots {
             let id = self.existing(snapshot)?;

@@ -184,13 +184,14 @@ impl Repo {
         let mut files = Vec::new();
         for id in self.list(FileType::Snapshot)? {
             let view = self.view();
-            let path = self.path_of(FileType::Snapshot, &id);
             let file = self.snapshot(operation, &view, repo, SnapshotId::from(id));
-            // Forgotten by someone else since it was listed.
-            if file.is_err() && !path.exists() {
-                continue;
+            match file {
+                // A server that does not answer says nothing of its files.
+                Err(error @ VaultError::Far { .. }) => return Err(error),
+                // Forgotten by someone else since it was listed.
+                Err(_) if !self.is_there(FileType::Snapshot, &id)? => {}
+                file => files.push((id, file)),
             }
-            files.push((id, file));
         }
         Ok(files)
     }

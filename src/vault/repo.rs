@@ -1,5 +1,6 @@
 //! One repository on the local disk: opening it, and the errors of doing so.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ pub struct Repo {
     pub(crate) watch: Arc<dyn Watch>,
     /// Where small files of a server are kept.
     cache: Option<PathBuf>,
+    /// Index files that cannot be read, and are done without: those of a
+    /// repository elsewhere, where what they told of can be sent again.
+    without: Option<Mutex<BTreeSet<Id>>>,
     reader: Mutex<Option<Arc<Reader>>>,
     #[cfg(test)]
     pub(crate) writes_left: Mutex<Option<u32>>,
@@ -63,6 +67,7 @@ impl Repo {
             own: None,
             watch: unwatched(),
             cache,
+            without: None,
             reader: Mutex::new(None),
             #[cfg(test)]
             writes_left: Mutex::new(None),
@@ -79,6 +84,56 @@ impl Repo {
     #[must_use]
     pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
         Self { watch, ..self }
+    }
+
+    /// Index files that cannot be read are done without from now on.
+    #[must_use]
+    pub(crate) fn lenient(self) -> Self {
+        let without = Some(Mutex::default());
+        Self { without, ..self }
+    }
+
+    /// The index files that were done without, until now.
+    #[must_use]
+    pub fn indexes_done_without(&self) -> Vec<PathBuf> {
+        let Some(without) = &self.without else {
+            return Vec::new();
+        };
+        let ids = without.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter()
+            .map(|id| self.path_of(FileType::Index, id))
+            .collect()
+    }
+
+    /// Opens with the index, which `read` reads. A repository elsewhere is
+    /// opened without the index files that cannot be read: what only these told
+    /// of is not there then.
+    pub(crate) fn with_index<T>(
+        &self,
+        operation: &'static str,
+        read: impl Fn(Repository<OpenStatus>) -> RusticResult<T>,
+    ) -> Result<(Arc<View>, T), VaultError> {
+        let view = self.view();
+        let open = self.open(operation, &view)?;
+        let error = match self.call(operation, &view, || read(open)) {
+            Ok(indexed) => return Ok((view, indexed)),
+            Err(error) => error,
+        };
+        let Some(without) = self.without.as_ref().filter(|_| error.is_damaged()) else {
+            return Err(self.index_error(operation, error));
+        };
+        let damaged: BTreeSet<Id> = self.damaged_indexes()?.into_iter().map(|d| d.0).collect();
+        if damaged.is_empty() {
+            return Err(error);
+        }
+        without
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(damaged.iter().copied());
+        let view = Arc::new(View::hiding(self.store.clone(), damaged));
+        let open = self.open(operation, &view)?;
+        let indexed = self.call(operation, &view, || read(open))?;
+        Ok((view, indexed))
     }
 
     /// Stops here when that was asked for.
@@ -247,10 +302,14 @@ impl Repo {
         let mut damaged = Vec::new();
         for id in self.list(FileType::Index)? {
             let index = IndexId::from(id);
-            if let Err(error) = self.call(operation, &view, || {
+            match self.call(operation, &view, || {
                 repo.get_file::<IndexFile>(&index).map(drop)
             }) {
-                damaged.push((id, reason(error)));
+                Ok(()) => {}
+                Err(error @ VaultError::Far { .. }) => return Err(error),
+                // A prune beside us writes the index anew.
+                Err(_) if !self.is_there(FileType::Index, &id)? => {}
+                Err(error) => damaged.push((id, reason(error))),
             }
         }
         Ok(damaged)
@@ -275,11 +334,16 @@ impl Repo {
             id: snapshot.to_owned(),
         };
         let id = parse_id(snapshot).ok_or_else(missing)?;
-        let held = self.store.holds(FileType::Snapshot, &id);
-        match held.map_err(|error| self.fault("look for the snapshot", error))? {
+        match self.is_there(FileType::Snapshot, &id)? {
             true => Ok(SnapshotId::from(id)),
             false => Err(missing()),
         }
+    }
+
+    /// Whether a file is there.
+    pub(crate) fn is_there(&self, tpe: FileType, id: &Id) -> Result<bool, VaultError> {
+        let held = self.store.holds(tpe, id);
+        held.map_err(|error| self.fault("look for the file", error))
     }
 
     /// Reads one snapshot file.
@@ -294,11 +358,7 @@ impl Repo {
     }
 
     fn load_reader(&self, operation: &'static str) -> Result<Reader, VaultError> {
-        let view = self.view();
-        let open = self.open(operation, &view)?;
-        let repo = self
-            .call(operation, &view, || open.to_indexed())
-            .map_err(|error| self.index_error(operation, error))?;
+        let (view, repo) = self.with_index(operation, |open| open.to_indexed())?;
         Ok(Reader { view, repo })
     }
 

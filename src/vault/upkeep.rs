@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustic_core::repofile::SnapshotId;
 use rustic_core::{CheckOptions, CheckResults, FileType, Id, LimitOption, PruneOptions, TreeId};
 use sha2::{Digest, Sha256};
 
 use crate::vault::error::VaultError;
 use crate::vault::repo::{Repo, one_line, reason};
+use crate::vault::store::parse_id;
 use crate::vault::types::{CheckReport, Forgotten, PruneStats};
 use crate::vault::view::View;
 
@@ -20,9 +22,15 @@ impl Repo {
     /// [`Vault::forget`](crate::vault::Vault::forget).
     pub(crate) fn forget_snapshots(&self, ids: &[&str]) -> Forgotten {
         let mut outcome = Forgotten::default();
+        // A server tells what is there by listing all of it: once.
+        let there = self.listed_for(ids);
         for id in ids {
             let name = (*id).to_owned();
-            let removed = self.existing(id).and_then(|existing| {
+            let existing = match &there {
+                Some(there) => self.among(there, id),
+                None => self.existing(id),
+            };
+            let removed = existing.and_then(|existing| {
                 self.store
                     .remove(FileType::Snapshot, &existing)
                     .map_err(|error| self.fault("forget", error))
@@ -34,6 +42,26 @@ impl Repo {
             }
         }
         outcome
+    }
+
+    /// All snapshots there are, where asking for each of `ids` would be dearer.
+    fn listed_for(&self, ids: &[&str]) -> Option<BTreeSet<Id>> {
+        if ids.len() < 2 {
+            return None;
+        }
+        let listed = self.list(FileType::Snapshot).ok()?;
+        Some(listed.into_iter().collect())
+    }
+
+    /// The id, if there is such a snapshot among these.
+    fn among(&self, there: &BTreeSet<Id>, snapshot: &str) -> Result<SnapshotId, VaultError> {
+        match parse_id(snapshot).filter(|id| there.contains(id)) {
+            Some(id) => Ok(SnapshotId::from(id)),
+            None => Err(VaultError::NoSuchSnapshot {
+                repository: self.path().to_owned(),
+                id: snapshot.to_owned(),
+            }),
+        }
     }
 
     /// [`Vault::prune`](crate::vault::Vault::prune).
