@@ -116,6 +116,10 @@ pub const TAKEOUT: &[&str] = &["takeout.begun", "takeout.written", "takeout.plac
 /// server.
 pub const PUSH: &[&str] = &["remote.write", "remote.copied", "remote.noted"];
 
+/// Points passed by `remote prune`: after what makes points is gone, and after
+/// their content is.
+pub const REMOTE_PRUNE: &[&str] = &["remote.forgotten"];
+
 /// Files of the vault and the state directory, wherever they are touched.
 pub const FILES: &[&str] = &["vault.read", "vault.list", "vault.write", "state.write"];
 
@@ -255,6 +259,7 @@ mod imp {
             super::TAKEOUT,
             super::HEAL,
             super::PUSH,
+            super::REMOTE_PRUNE,
             super::FILES,
         ];
         debug_assert!(

@@ -65,7 +65,9 @@ impl From<SelectError> for Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Engine(EngineError::Select(_)) => Exit::NoSuchPoint,
+            Self::Engine(
+                EngineError::Select(_) | EngineError::Remote(RemoteError::NoSuchPoint { .. }),
+            ) => Exit::NoSuchPoint,
             Self::Engine(
                 EngineError::Lock(LockError::Held { .. }) | EngineError::Switching { .. },
             ) => Exit::Locked,

@@ -18,6 +18,10 @@ pub const TAG: &str = "cairn:point";
 /// The tag of the snapshots that tell what a machine learned.
 pub const KNOWLEDGE: &str = "cairn:knowledge";
 
+/// The tag of a snapshot of nothing, on which hangs what is of no point: on
+/// content it would keep that from ever being removed.
+pub const BARE: &str = "cairn:bare";
+
 /// The version this build writes, and the only one it reads.
 pub const VERSION: u32 = 1;
 

@@ -1,5 +1,6 @@
 //! What is known of remotes without asking them: one small file each.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::optional;
 use super::{At, IoError, Layout, durable};
+use crate::point::PointId;
 
 /// The version this build writes, and the only one it reads.
 const VERSION: u32 = 1;
@@ -30,6 +32,10 @@ pub struct Record {
     /// When it was last tried (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried: Option<DateTime<Utc>>,
+    /// Points of which a push or a prune may have left content there without
+    /// its point, and since when (UTC).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfinished: BTreeMap<PointId, DateTime<Utc>>,
     /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,

@@ -16,7 +16,7 @@ use crate::point::policy::Keep;
 use crate::point::{Marks, Point};
 use crate::render;
 use crate::render::style::{count, line};
-use crate::system::remotes;
+use crate::system::remotes::{self, Record};
 
 /// `remote`
 pub(super) fn run(s: &Session, args: Remote) -> Result<Exit, Failure> {
@@ -108,7 +108,11 @@ fn known(s: &Session) -> Result<Exit, Failure> {
     let engine = s.engine();
     let mut lines = Vec::new();
     for (name, terms) in &engine.policy.remotes {
-        let record = remotes::read(engine.layout, name)?;
+        // It is only what was written down here: one that is damaged hides no other.
+        let record = remotes::read(engine.layout, name).unwrap_or_else(|error| Record {
+            trouble: Some(error.to_string()),
+            ..Record::default()
+        });
         lines.push(render::remote::Line {
             name: name.clone(),
             address: terms.url.clone(),
@@ -188,7 +192,7 @@ fn push(s: &Session, access: &Access, closure: bool) -> Result<Exit, Failure> {
     }
     let value = json!({
         "address": pushed.address, "sent": pushed.sent, "marked": pushed.marked,
-        "there": pushed.there, "passedOver": pushed.passed_over, "failed": pushed.failed,
+        "there": pushed.there, "passedOver": pushed.passed_over, "failed": pushed.failed.keys().collect::<Vec<_>>(),
         "closures": pushed.closures, "troubles": pushed.troubles,
     });
     s.out.result("push", value, |style| {

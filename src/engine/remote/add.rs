@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::policy::{self, PolicyFileError};
 use super::super::{Engine, EngineError};
-use super::{Access, RemoteError, find};
+use super::{Access, RemoteError, Terms, find};
 use crate::point::policy::{Change, Kind};
 
 /// A remote that is ready.
@@ -35,6 +35,21 @@ pub struct Request {
     pub schedule: Option<String>,
     /// The Nix store for systems.
     pub closures: Option<String>,
+}
+
+impl Request {
+    /// Whether a policy says all of it.
+    fn is_in(&self, terms: &Terms) -> bool {
+        let same =
+            |wanted: &Option<PathBuf>, known: &Option<PathBuf>| wanted.is_none() || wanted == known;
+        let said =
+            |wanted: &Option<String>, known: &Option<String>| wanted.is_none() || wanted == known;
+        terms.url == self.url
+            && terms.password_file.as_ref() == Some(&self.password_file)
+            && same(&self.environment_file, &terms.environment_file)
+            && said(&self.schedule, &terms.schedule)
+            && said(&self.closures, &terms.closures)
+    }
 }
 
 /// Opens a remote, or makes its repository when `new` says so, and writes it
@@ -76,6 +91,17 @@ pub fn add(
             environment_file: request.environment_file.clone(),
         },
     )?;
+    // What the policy says already, perhaps with more, is not written again; what
+    // it cannot be told is found out before anything is made.
+    let known = engine.policy.remotes.get(name);
+    let known = known.is_some_and(|terms| request.is_in(terms));
+    let change = change(request);
+    if !known {
+        match write(engine, policy, &change, true) {
+            Ok(()) | Err(PolicyFileError::Declared { .. }) => {}
+            Err(other) => return Ok(Err(other)),
+        }
+    }
     let made = !remote.place.is_taken()?;
     let none = || RemoteError::NoRepository {
         name: name.clone(),
@@ -93,7 +119,9 @@ pub fn add(
         made,
         declare: None,
     };
-    let change = change(request);
+    if known {
+        return Ok(Ok(added));
+    }
     Ok(match write(engine, policy, &change, dry) {
         Ok(()) => Ok(added),
         Err(PolicyFileError::Declared { instead, .. }) => {

@@ -8,6 +8,13 @@ use crate::nix::store_path::StorePath;
 use crate::point::Point;
 use crate::system::{nix_cli, store};
 
+/// What opens an object store, for Nix too.
+const KEYS: [&str; 3] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
+
 /// Sends the systems of points that are in the store here, with all they need;
 /// Nix sends what is not there yet. Gives how many systems are there.
 pub(super) fn send<'p>(
@@ -28,7 +35,13 @@ pub(super) fn send<'p>(
         return Ok(0);
     }
     let all: Vec<StorePath> = there.into_iter().collect();
-    let call = nix_cli::copy_to(engine.layout, url, &all);
+    let mut call = nix_cli::copy_to(engine.layout, url, &all);
+    // An object store is opened by the same keys as the remote beside it.
+    for name in KEYS {
+        if let Some(value) = remote.secrets.get(name) {
+            call = call.env(name, value);
+        }
+    }
     match engine.runner.check(&call) {
         Ok(_) => Ok(all.len()),
         Err(error) => {

@@ -68,6 +68,26 @@ pub enum RemoteError {
         /// What is missing or damaged.
         what: String,
     },
+    /// Nothing named so is there.
+    #[error("no restore point {point} of {host} is on the remote {name}")]
+    NoSuchPoint {
+        /// The remote's name.
+        name: String,
+        /// The machine.
+        host: String,
+        /// What was asked for.
+        point: String,
+    },
+    /// A file there cannot be read, and that is in the way.
+    #[error("the remote {name} is damaged: {what}")]
+    Damaged {
+        /// The remote's name.
+        name: String,
+        /// Its address.
+        address: String,
+        /// Which file, and how.
+        what: String,
+    },
     /// It was asked for systems, and the policy says no store for them.
     #[error("the policy says no Nix store for the systems of the remote {0}")]
     NoClosures(String),
@@ -107,6 +127,11 @@ impl RemoteError {
             Self::Taken { name, .. } => format!("cairn remote remove {name}"),
             Self::NoSuchHost { name, .. } => format!("cairn remote list {name}"),
             Self::NotWhole { name, .. } => format!("cairn remote check {name} --read-data"),
+            Self::NoSuchPoint { host, .. } => format!("cairn remote list --host {host}"),
+            Self::Damaged { address, .. } => format!(
+                "cairn remote push on each machine (sends again what is lost), then restic -r \
+                 {address} repair index"
+            ),
             Self::NoClosures(name) => {
                 format!(
                     "cairn policy show (and set remotes.{name}.closures, such as file:///mnt/cache)"

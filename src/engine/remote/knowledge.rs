@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{Engine, EngineError, learn};
 use super::list::Listing;
+use super::push::{after, nothing};
 use crate::learn::{Ledger, Origin, share};
 use crate::point::parcel;
 use crate::system::pointers;
@@ -19,16 +20,17 @@ pub(super) fn tell(engine: &Engine<'_>, repo: &Repo, there: &Listing) -> Result<
     if known.and_then(|s| s.description.as_deref()) == Some(&*text) {
         return Ok(());
     }
-    // It needs a tree to hang on; any that is there will do.
-    let tree = there.content.values().flatten().map(|s| &s.tree).next();
-    let Some(tree) = tree else {
-        return Ok(());
+    let now = engine.clock.now();
+    let bare = there.content.get(parcel::BARE);
+    let tree = match bare.and_then(|bare| bare.first()) {
+        Some(bare) => bare.tree.clone(),
+        None => nothing(repo, parcel::BARE, &host, now)?,
     };
     repo.note(&[Note {
         tag: parcel::KNOWLEDGE.to_owned(),
         host,
-        time: engine.clock.now(),
-        tree: tree.clone(),
+        time: after(now, known.map(|s| s.time)),
+        tree,
         text,
     }])?;
     Ok(())
@@ -39,8 +41,8 @@ pub(super) fn tell(engine: &Engine<'_>, repo: &Repo, there: &Listing) -> Result<
 pub(super) fn take(engine: &Engine<'_>, there: &Listing) -> Result<usize, EngineError> {
     let now = engine.clock.now();
     let mut all: BTreeMap<Origin, Ledger> = BTreeMap::new();
-    let own = pointers::host(engine.layout);
-    for snapshot in there.knowledge.iter().filter(|s| s.host != own) {
+    // One of our own name is perhaps another's; our own is passed over anyway.
+    for snapshot in &there.knowledge {
         if let Some(text) = &snapshot.description
             && let Ok(told) = share::read(text, now)
         {

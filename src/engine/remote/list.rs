@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::super::{Engine, EngineError};
 use super::{Access, find};
 use crate::point::PointId;
@@ -15,6 +17,8 @@ pub struct Kept {
     pub parcel: Parcel,
     /// The snapshot that is its newest parcel.
     pub snapshot: String,
+    /// When that was sent, by the clock of the machine that sent it.
+    pub time: DateTime<Utc>,
     /// The parcels before that.
     pub older: Vec<String>,
 }
@@ -26,22 +30,27 @@ pub struct Listing {
     pub points: Vec<Kept>,
     /// The snapshots of content, by the point they are of.
     pub content: BTreeMap<String, Vec<SnapshotInfo>>,
-    /// What other machines learned: the newest of each.
+    /// What machines learned: the newest of each.
     pub knowledge: Vec<SnapshotInfo>,
+    /// What they had learned before that.
+    pub outdated: Vec<SnapshotInfo>,
     /// Parcels and snapshots that cannot be read, one line each.
     pub damaged: Vec<String>,
+    /// The originals of all content that is there.
+    originals: BTreeSet<String>,
 }
 
 impl Listing {
-    /// The originals of all content that is there.
-    pub fn originals(&self) -> BTreeSet<&str> {
-        let all = self.content.values().flatten();
-        all.filter_map(|s| s.original.as_deref()).collect()
+    /// Whether the content of a snapshot, by its id where it was made, is there.
+    pub fn holds(&self, snapshot: &str) -> bool {
+        self.originals.contains(snapshot)
     }
 
     /// A point of these.
     pub fn point(&self, id: PointId) -> Option<&Kept> {
-        self.points.iter().find(|kept| kept.parcel.point.id == id)
+        let place = |kept: &Kept| kept.parcel.point.id;
+        let at = self.points.binary_search_by_key(&id, place).ok()?;
+        self.points.get(at)
     }
 }
 
@@ -65,10 +74,12 @@ pub(super) fn read(repo: &Repo) -> Result<Listing, EngineError> {
                     let kept = newest.entry(parcel.point.id).or_insert_with(|| Kept {
                         parcel: parcel.clone(),
                         snapshot: String::new(),
+                        time: snapshot.time,
                         older: Vec::new(),
                     });
                     let before = std::mem::replace(&mut kept.snapshot, snapshot.id);
                     kept.older.extend(Some(before).filter(|id| !id.is_empty()));
+                    kept.time = snapshot.time;
                     kept.parcel = parcel;
                 }
                 Err(error) => {
@@ -77,9 +88,11 @@ pub(super) fn read(repo: &Repo) -> Result<Listing, EngineError> {
                 }
             },
             parcel::KNOWLEDGE => {
-                learned.insert(snapshot.host.clone(), snapshot);
+                let before = learned.insert(snapshot.host.clone(), snapshot);
+                listing.outdated.extend(before);
             }
             tag => {
+                listing.originals.extend(snapshot.original.clone());
                 let of_point = listing.content.entry(tag.to_owned()).or_default();
                 of_point.push(snapshot);
             }

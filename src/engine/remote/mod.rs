@@ -54,6 +54,8 @@ pub struct Remote {
     /// Its place.
     place: Place,
     password: String,
+    /// What opens its server, and the store beside it.
+    secrets: Secrets,
 }
 
 impl std::fmt::Debug for Remote {
@@ -103,6 +105,7 @@ pub fn find(engine: &Engine<'_>, access: &Access) -> Result<Remote, EngineError>
         place: Place::at(&address, &secrets, &cache)?,
         address,
         password,
+        secrets,
     })
 }
 

@@ -111,6 +111,14 @@ fn choose<'l>(
     if wanted.ids.is_empty() {
         return Ok(of_host.last().copied().into_iter().collect());
     }
+    let no_such = |point: String| -> EngineError {
+        RemoteError::NoSuchPoint {
+            name: remote.name.clone(),
+            host: of_host[0].parcel.point.host.clone(),
+            point,
+        }
+        .into()
+    };
     let mut chosen = Vec::new();
     for id in &wanted.ids {
         let mut named = of_host.iter().filter(|kept| {
@@ -123,14 +131,8 @@ fn choose<'l>(
         });
         match (named.next(), named.next()) {
             (Some(kept), None) => chosen.push(*kept),
-            (None, _) => {
-                let what = "it is not there".to_owned();
-                return Err(not_whole(remote, id, what));
-            }
-            (Some(_), Some(_)) => {
-                let what = "several begin so".to_owned();
-                return Err(not_whole(remote, id, what));
-            }
+            (None, _) => return Err(no_such(id.clone())),
+            (Some(_), Some(_)) => return Err(no_such(format!("{id} (several begin so)"))),
         }
     }
     chosen.sort_by_key(|kept| kept.parcel.point.id);

@@ -3,7 +3,7 @@
 //! No lock is held: what is read never changes, and nothing has to wait for a
 //! slow line. A point that is pruned meanwhile is passed over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -13,6 +13,7 @@ use super::list::{Listing, read};
 use super::{Access, Remote, closure, find, knowledge};
 use crate::plan::prune::{self as planner, Item, Protection};
 use crate::point::document::RootKind;
+use crate::point::humane::count;
 use crate::point::parcel::{self, Owners, Parcel, There};
 use crate::point::{Marks, Point, PointId};
 use crate::system::remotes::{self, Record};
@@ -39,8 +40,8 @@ pub struct Pushed {
     pub there: usize,
     /// Points that the remote's own rules would not keep.
     pub passed_over: usize,
-    /// Points that could not be sent.
-    pub failed: BTreeSet<PointId>,
+    /// Points that could not be sent, and why.
+    pub failed: BTreeMap<PointId, String>,
     /// Systems that are in the store beside it.
     pub closures: usize,
     /// What did not work, one line each; the rest was sent.
@@ -63,7 +64,10 @@ pub fn push(
     let outcome = send(engine, &remote, with_closures, dry);
     if !dry {
         let now = engine.clock.now();
-        let why = outcome.as_ref().err().map(ToString::to_string);
+        let why = match &outcome {
+            Ok(pushed) => pushed.failed.values().next().cloned(),
+            Err(error) => Some(error.to_string()),
+        };
         remotes::change(engine.layout, &remote.name, |record| {
             record.tried = Some(now);
             record.trouble = why;
@@ -87,10 +91,13 @@ fn send(
     pushed.troubles.clone_from(&there.damaged);
     let ours = ours(engine)?;
     let kept = kept(engine, remote, &ours, &there)?;
-    let mut todo = Vec::new();
+    let (mut todo, mut held) = (Vec::new(), BTreeSet::new());
     for (point, marks) in &ours {
         let known = there.point(point.id);
         let whole = known.is_some() && has_content(point, &there);
+        if whole {
+            held.insert(point.id);
+        }
         match known {
             _ if !kept.contains(&point.id) && !whole => pushed.passed_over += 1,
             Some(known) if whole && known.parcel.marks == *marks => pushed.there += 1,
@@ -110,6 +117,7 @@ fn send(
         Some(vault) => Some(Stores::of(vault)?),
         None => None,
     };
+    begun(engine, remote, todo.iter().filter(|(.., whole)| !whole))?;
     let task = engine.begin(&Task::Push, None);
     for batch in todo.chunks(BATCH) {
         engine.check_stop()?;
@@ -130,7 +138,7 @@ fn send(
             continue;
         }
         fault::point("remote.copied");
-        note(engine, stores.as_ref(), batch, &repo)?;
+        note(engine, stores.as_ref(), batch, &repo, &there)?;
         fault::point("remote.noted");
         for (point, _, whole) in batch {
             match whole {
@@ -139,8 +147,19 @@ fn send(
             }
         }
     }
+    let settled = ours.iter().map(|(point, _)| point);
+    let settled: Vec<&Point> = settled.filter(|point| held.contains(&point.id)).collect();
+    mend(
+        engine,
+        stores.as_ref(),
+        &settled,
+        &repo,
+        &there,
+        &mut pushed,
+    )?;
     drop(task);
-    record(engine, remote, &ours, &pushed)?;
+    held.extend(&pushed.sent);
+    record(engine, remote, &ours, &held)?;
     if remote.terms.knowledge
         && let Err(error) = knowledge::tell(engine, &repo, &there)
     {
@@ -170,7 +189,7 @@ fn one(
         true => Ok(()),
         false => copy(engine, stores, &[point], repo, there),
     };
-    let sent = sent.and_then(|()| note(engine, stores, &[todo], repo));
+    let sent = sent.and_then(|()| note(engine, stores, &[todo], repo, there));
     match sent {
         Ok(()) if whole => pushed.marked.push(point.id),
         Ok(()) => pushed.sent.push(point.id),
@@ -179,9 +198,10 @@ fn one(
         // Pruned since it was listed.
         Err(_) if !points::exists(engine.layout, point.id) => {}
         Err(error) => {
-            pushed.failed.insert(point.id);
             let id = point.id.short_among([]);
-            pushed.troubles.push(format!("{id} was not sent: {error}"));
+            let why = format!("{id} was not sent: {error}");
+            pushed.troubles.push(why.clone());
+            pushed.failed.insert(point.id, why);
         }
     }
     Ok(())
@@ -267,10 +287,7 @@ pub(super) fn keeps(
 
 /// Whether all content of a point is there, as far as snapshots tell.
 fn has_content(point: &Point, there: &Listing) -> bool {
-    let originals = there.originals();
-    point
-        .snapshots()
-        .all(|snapshot| originals.contains(snapshot))
+    point.snapshots().all(|snapshot| there.holds(snapshot))
 }
 
 /// Copies the content of points, and looks that it is there.
@@ -306,9 +323,7 @@ fn send_all(
     to: &Repo,
     there: &Listing,
 ) -> Result<(), EngineError> {
-    let originals = there.originals();
-    let (known, fresh): (Vec<&str>, Vec<&str>) =
-        snapshots.iter().partition(|id| originals.contains(*id));
+    let (known, fresh): (Vec<&str>, Vec<&str>) = snapshots.iter().partition(|id| there.holds(id));
     let mut lacking: Vec<String> = fresh.into_iter().map(str::to_owned).collect();
     if !known.is_empty() {
         lacking.extend(from.lacks(to, &known)?);
@@ -339,12 +354,14 @@ fn note(
     stores: Option<&Stores>,
     batch: &[(&Point, &Marks, bool)],
     repo: &Repo,
+    there: &Listing,
 ) -> Result<(), EngineError> {
     let mut notes = Vec::new();
     for (point, marks, _) in batch {
         let tree = match tree_of(point) {
             Some(tree) => tree,
-            None => empty(point, repo)?,
+            // One that holds nothing but a system.
+            None => nothing(repo, &point.id.to_string(), &point.host, point.created)?,
         };
         let parcel = Parcel {
             point: (*point).clone(),
@@ -358,12 +375,19 @@ fn note(
         notes.push(Note {
             tag: parcel::TAG.to_owned(),
             host: point.host.clone(),
-            time: engine.clock.now(),
+            time: after(engine.clock.now(), there.point(point.id).map(|k| k.time)),
             tree,
             text: text.map_err(|e| EngineError::Document(e.into()))?,
         });
     }
     Ok(repo.note(&notes)?)
+}
+
+/// Now, or just after what is there already and would else seem newer: a clock
+/// that was ahead when it was sent.
+pub(super) fn after(now: DateTime<Utc>, before: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    let next = before.and_then(|at| at.checked_add_signed(TimeDelta::milliseconds(1)));
+    next.map_or(now, |next| next.max(now))
 }
 
 /// A tree of the point's that is there.
@@ -374,8 +398,13 @@ fn tree_of(point: &Point) -> Option<String> {
     trees.next().cloned()
 }
 
-/// The tree of a point that holds nothing but a system.
-fn empty(point: &Point, repo: &Repo) -> Result<String, EngineError> {
+/// Stores a tree that holds nothing.
+pub(super) fn nothing(
+    repo: &Repo,
+    tag: &str,
+    host: &str,
+    time: DateTime<Utc>,
+) -> Result<String, EngineError> {
     let entry = Entry {
         path: "/cairn".into(),
         kind: EntryKind::Dir,
@@ -387,9 +416,9 @@ fn empty(point: &Point, repo: &Repo) -> Result<String, EngineError> {
         hardlink: None,
     };
     let stored = repo.compose(&ComposeRequest {
-        tag: point.id.to_string(),
-        host: point.host.clone(),
-        time: point.created,
+        tag: tag.to_owned(),
+        host: host.to_owned(),
+        time,
         entries: vec![Composed { entry, bytes: None }],
     })?;
     Ok(stored.tree)
@@ -432,22 +461,71 @@ fn owners(
     Ok(owners)
 }
 
+/// Sends again what is there no more because an index file there is damaged.
+/// Points that were there are looked at only then.
+fn mend(
+    engine: &Engine<'_>,
+    stores: Option<&Stores>,
+    settled: &[&Point],
+    repo: &Repo,
+    there: &Listing,
+    pushed: &mut Pushed,
+) -> Result<(), EngineError> {
+    let damaged = repo.indexes_done_without();
+    let Some(first) = damaged.first() else {
+        return Ok(());
+    };
+    for points in settled.chunks(BATCH) {
+        copy(engine, stores, points, repo, there)?;
+    }
+    pushed.troubles.push(format!(
+        "{} of the remote's index cannot be read, such as {}: what this machine keeps there was \
+         sent again where it was lost by that; cairn remote check tells of the others'",
+        count(damaged.len(), "file"),
+        first.display(),
+    ));
+    Ok(())
+}
+
+/// Writes down what is begun: content that is there and whose point never is,
+/// after a cut, is to be found by a later prune.
+fn begun<'t>(
+    engine: &Engine<'_>,
+    remote: &Remote,
+    fresh: impl Iterator<Item = &'t (&'t Point, &'t Marks, bool)>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let begun: Vec<(PointId, DateTime<Utc>)> = fresh.map(|(point, ..)| (point.id, now)).collect();
+    if !begun.is_empty() {
+        remotes::change(engine.layout, &remote.name, |record| {
+            record.unfinished.extend(begun);
+        })?;
+    }
+    Ok(())
+}
+
 /// Writes down what is known to be there: the machine's health looks at it.
 fn record(
     engine: &Engine<'_>,
     remote: &Remote,
     ours: &[(Point, Marks)],
-    pushed: &Pushed,
+    held: &BTreeSet<PointId>,
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
-    let there = ours.iter().rev().map(|(point, _)| point);
-    let mut there = there.filter(|point| !pushed.failed.contains(&point.id));
-    let newest = there.next().map(|point| point.created);
+    let there = ours.iter().map(|(point, _)| point);
+    let there = there.filter(|point| held.contains(&point.id));
+    // One that a wrong clock has put into the future must not look new for years.
+    let (past, ahead): (Vec<_>, Vec<_>) = there
+        .map(|point| point.created)
+        .partition(|at| *at <= now + AHEAD);
+    let newest = past.into_iter().max();
+    let newest = newest.or((!ahead.is_empty()).then_some(now));
     let address = remote.address.to_string();
     remotes::change(engine.layout, &remote.name, |record: &mut Record| {
         record.address = address;
         record.pushed = Some(now);
         record.newest = newest.or(record.newest);
+        record.unfinished.retain(|id, _| !held.contains(id));
     })?;
     Ok(())
 }

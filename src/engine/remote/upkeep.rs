@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
+
 use super::super::{Engine, EngineError};
 use super::list::{Kept, read};
 use super::push::{is_of, keeps};
-use super::{Access, find};
+use super::{Access, Remote, RemoteError, find};
 use crate::point::policy::Keep;
 use crate::point::{Point, PointId};
-use crate::system::pointers;
-use crate::vault::{CheckReport, Vault};
+use crate::system::{fault, pointers, remotes};
+use crate::vault::{CheckReport, Vault, VaultError};
 
 /// Checks a remote: its format, and with `read_data` every byte of it.
 ///
@@ -23,10 +25,9 @@ pub fn check(
     let repo = find(engine, access)?.open(engine)?;
     let mut report = repo.check(read_data)?;
     let there = read(&repo)?;
-    let originals = there.originals();
     for kept in &there.points {
         let point = &kept.parcel.point;
-        if let Some(lost) = point.snapshots().find(|s| !originals.contains(s)) {
+        if let Some(lost) = point.snapshots().find(|s| !there.holds(s)) {
             let id = point.id.short_among([]);
             let line = format!(
                 "point {id} of {}: its snapshot {} is gone",
@@ -40,6 +41,19 @@ pub fn check(
     report.problems.sort();
     report.problems.dedup();
     Ok(report)
+}
+
+/// What was begun longer ago than this is under way no more.
+const SETTLED: TimeDelta = TimeDelta::days(1);
+
+/// Nothing is freed where it is not known what is needed.
+fn damaged(remote: &Remote, error: &VaultError) -> EngineError {
+    RemoteError::Damaged {
+        name: remote.name.clone(),
+        address: remote.address.to_string(),
+        what: error.to_string(),
+    }
+    .into()
 }
 
 /// What a prune of a remote came to.
@@ -107,6 +121,19 @@ pub fn prune(
     if dry {
         return Ok(pruned);
     }
+    // Content whose point is not there: of a push or a prune that was cut.
+    let now = engine.clock.now();
+    let unfinished = remotes::read(engine.layout, &remote.name)?.unfinished;
+    let forsaken: BTreeSet<PointId> = unfinished
+        .iter()
+        .filter(|(id, since)| there.point(**id).is_none() && now - **since > SETTLED)
+        .map(|(id, _)| *id)
+        .collect();
+    if !gone.is_empty() {
+        remotes::change(engine.layout, &remote.name, |record| {
+            record.unfinished.extend(gone.iter().map(|id| (*id, now)));
+        })?;
+    }
     // The parcels first: a point that is not whole is not listed.
     let mut parcels: Vec<&str> = Vec::new();
     let mut content: Vec<&str> = Vec::new();
@@ -122,6 +149,13 @@ pub fn prune(
             parcels.extend(kept.older.iter().map(String::as_str));
         }
     }
+    let outdated = there.outdated.iter();
+    let outdated = outdated.filter(|s| all_hosts || s.host == pointers::host(engine.layout));
+    parcels.extend(outdated.map(|s| s.id.as_str()));
+    for id in &forsaken {
+        let held = there.content.get(&id.to_string());
+        content.extend(held.into_iter().flatten().map(|s| s.id.as_str()));
+    }
     for names in [parcels, content] {
         let forgotten = repo.forget(&names);
         let failed = forgotten.failed.into_iter();
@@ -131,7 +165,16 @@ pub fn prune(
         if !pruned.troubles.is_empty() {
             return Ok(pruned);
         }
+        fault::point("remote.forgotten");
     }
-    pruned.bytes = Some(repo.prune_beside_others()?);
+    remotes::change(engine.layout, &remote.name, |record| {
+        let done = |id: &PointId| gone.contains(id) || forsaken.contains(id);
+        record.unfinished.retain(|id, _| !done(id));
+    })?;
+    let freed = repo.prune_beside_others();
+    pruned.bytes = Some(freed.map_err(|error| match error.is_damaged() {
+        true => damaged(&remote, &error),
+        false => error.into(),
+    })?);
     Ok(pruned)
 }
