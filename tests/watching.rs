@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{Machine, System, need};
@@ -270,8 +271,11 @@ struct Served(Child, String);
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
+        // One that has ended has no number any more: another may have it.
+        if let Ok(None) = self.0.try_wait() {
+            let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+            let _ = self.0.wait();
+        }
     }
 }
 
@@ -372,6 +376,70 @@ fn the_server_reads_only_and_answers_this_machine_alone() {
     server.0.wait().unwrap();
     assert!(socket.exists());
     drop(served(&machine, &["--socket", socket.to_str().unwrap()]));
+}
+
+/// A server on a port of its own, and its address.
+fn served_on_a_port(machine: &Machine) -> (Served, String) {
+    let server = served(machine, &["--listen", "127.0.0.1:0"]);
+    let address = server.1.trim_start_matches("http://");
+    let address = address.trim_end_matches('/').to_owned();
+    (server, address)
+}
+
+#[test]
+fn whoever_says_nothing_keeps_nobody_out_and_the_server_from_no_end() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let (mut server, address) = served_on_a_port(&machine);
+    // More than are let in at once, and none says all that it wants.
+    let silent: Vec<TcpStream> = (0..70)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: loc").unwrap();
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    let asked = TcpStream::connect(&address).unwrap();
+    asked
+        .set_read_timeout(Some(Duration::from_secs(40)))
+        .unwrap();
+    let answer = ask(asked, "GET", "/metrics", "Host: localhost\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_secs(5), "they held all places");
+    drop(silent);
+    // One that is asked to end does, whoever is there still.
+    let mut stuck = TcpStream::connect(&address).unwrap();
+    stuck.write_all(b"GET / HT").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    Command::new("kill")
+        .arg(server.0.id().to_string())
+        .status()
+        .unwrap();
+    let begun = Instant::now();
+    let ended = loop {
+        if let Some(ended) = server.0.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(9), "it does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[test]
+fn a_file_where_the_socket_should_be_is_left_as_it_is() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let file = machine.home().join("precious");
+    fs::write(&file, "precious").unwrap();
+    machine
+        .cairn(&["serve", "--socket", file.to_str().unwrap()])
+        .fails(1, "no socket", "");
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
 }
 
 #[test]
