@@ -2,8 +2,9 @@
 //!
 //! Requests are handed to whoever called [`serve`], one after the other and
 //! through a short queue; beyond that the server says that it is busy. How many
-//! may ask at once, and for how long, is bounded (`accept`). It listens on this machine alone, and answers only who asks for it by such a
-//! name: a page of elsewhere that a browser was led to cannot ask it.
+//! may ask at once, and for how long, is bounded (`accept`). It listens on this
+//! machine alone, and answers only who asks for it by such a name: a page of
+//! elsewhere that a browser was led to cannot ask it.
 
 mod accept;
 mod place;
