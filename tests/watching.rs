@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{Machine, System, need};
@@ -83,6 +84,16 @@ fn figures_are_what_happened_and_pass_the_checks_of_prometheus() {
             "1",
         ),
         ("cairn_restore_operations_total{status=\"success\"}", "1"),
+        // What has not happened yet is there: else its first time is no increase.
+        ("cairn_restore_operations_total{status=\"failure\"}", "0"),
+        ("cairn_gate_rollbacks_total{status=\"failure\"}", "0"),
+        ("cairn_gate_rollbacks_total{status=\"success\"}", "0"),
+        ("cairn_gate_verdicts_total{status=\"failure\"}", "0"),
+        ("cairn_heal_attempts_total{status=\"failure\"}", "0"),
+        (
+            "cairn_backup_operations_total{type=\"schedule\",status=\"failure\"}",
+            "0",
+        ),
         ("cairn_generation_current", "3"),
         ("cairn_generation_count", "3"),
         ("cairn_points", "4"),
@@ -100,6 +111,12 @@ fn figures_are_what_happened_and_pass_the_checks_of_prometheus() {
     }
     let score: u8 = value(&text, "cairn_health_score").parse().unwrap();
     assert!(score <= 100);
+    let observed: i64 = value(&text, "cairn_observed_timestamp_seconds")
+        .parse()
+        .unwrap();
+    let newest = "cairn_last_success_timestamp_seconds";
+    assert!(observed >= value(&text, newest).parse().unwrap());
+    assert!(observed > 1_600_000_000);
     // Counters do not go back when points go.
     machine.ok(&["prune", "--keep-last", "1", "--yes"]);
     let later = machine.ok(&["metrics"]);
@@ -107,6 +124,13 @@ fn figures_are_what_happened_and_pass_the_checks_of_prometheus() {
     assert_eq!(value(&later, manual), "3");
     let open = machine.ok(&["metrics", "--openmetrics"]);
     assert!(open.ends_with("# EOF\n"), "{open}");
+    // A record that cannot be read is no remote without copies.
+    let remotes = machine.state().join("remotes");
+    fs::create_dir_all(&remotes).unwrap();
+    fs::write(remotes.join("office.json"), "{").unwrap();
+    let unread = machine.cairn(&["metrics"]).ends(0);
+    assert!(unread.err.contains("office.json"), "{}", unread.err);
+    assert!(!unread.out.contains("remote=\"office\""), "{}", unread.out);
     let file = machine.home().join("cairn.prom");
     machine.ok(&["metrics", "--textfile", file.to_str().unwrap()]);
     assert_eq!(
@@ -119,6 +143,21 @@ fn figures_are_what_happened_and_pass_the_checks_of_prometheus() {
     if need(&["promtool"]) {
         promtool(&["check", "metrics"], &text);
         promtool(&["check", "metrics"], &fs::read_to_string(&file).unwrap());
+        // What parses OpenMetrics there wants to know when each sample was.
+        let dated: String = open
+            .lines()
+            .map(|line| match line.starts_with('#') {
+                true => format!("{line}\n"),
+                false => format!("{line} 1700000000\n"),
+            })
+            .collect();
+        let (text, blocks) = (machine.home().join("om.txt"), machine.home().join("blocks"));
+        fs::write(&text, dated).unwrap();
+        let (text, blocks) = (text.to_str().unwrap(), blocks.to_str().unwrap());
+        promtool(
+            &["tsdb", "create-blocks-from", "openmetrics", text, blocks],
+            "",
+        );
     }
 }
 
@@ -151,9 +190,17 @@ fn alerts_and_the_dashboard_ask_for_what_there_is() {
     let all = json!({ "groups": [{ "name": "board", "rules": rules }] });
     fs::write(file.path(), all.to_string()).unwrap();
     promtool(&["check", "rules", file.path().to_str().unwrap()], "");
+    // Every alert is tried.
+    let alerts = fs::read_to_string(folder.join("alerts.yml")).unwrap();
+    let tried = fs::read_to_string(folder.join("alerts_test.yml")).unwrap();
+    for line in alerts.lines() {
+        if let Some(name) = line.trim().strip_prefix("- alert: ") {
+            let shown = format!("alertname: {name}\n        exp_alerts:\n          -");
+            assert!(tried.contains(&shown), "{name} is never seen to fire");
+        }
+    }
     // Every name is one that the program has.
     let source = include_str!("../src/render/metrics.rs");
-    let alerts = fs::read_to_string(folder.join("alerts.yml")).unwrap();
     let name = regex::Regex::new(r"cairn_([a-z_]+)").unwrap();
     for found in name.captures_iter(&format!("{} {alerts}", asked.join(" "))) {
         let bare = found[1].trim_end_matches("_total");
@@ -270,8 +317,11 @@ struct Served(Child, String);
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
+        // One that has ended has no number any more: another may have it.
+        if let Ok(None) = self.0.try_wait() {
+            let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+            let _ = self.0.wait();
+        }
     }
 }
 
@@ -372,6 +422,70 @@ fn the_server_reads_only_and_answers_this_machine_alone() {
     server.0.wait().unwrap();
     assert!(socket.exists());
     drop(served(&machine, &["--socket", socket.to_str().unwrap()]));
+}
+
+/// A server on a port of its own, and its address.
+fn served_on_a_port(machine: &Machine) -> (Served, String) {
+    let server = served(machine, &["--listen", "127.0.0.1:0"]);
+    let address = server.1.trim_start_matches("http://");
+    let address = address.trim_end_matches('/').to_owned();
+    (server, address)
+}
+
+#[test]
+fn whoever_says_nothing_keeps_nobody_out_and_the_server_from_no_end() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let (mut server, address) = served_on_a_port(&machine);
+    // More than are let in at once, and none says all that it wants.
+    let silent: Vec<TcpStream> = (0..70)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: loc").unwrap();
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    let asked = TcpStream::connect(&address).unwrap();
+    asked
+        .set_read_timeout(Some(Duration::from_secs(40)))
+        .unwrap();
+    let answer = ask(asked, "GET", "/metrics", "Host: localhost\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_secs(5), "they held all places");
+    drop(silent);
+    // One that is asked to end does, whoever is there still.
+    let mut stuck = TcpStream::connect(&address).unwrap();
+    stuck.write_all(b"GET / HT").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    Command::new("kill")
+        .arg(server.0.id().to_string())
+        .status()
+        .unwrap();
+    let begun = Instant::now();
+    let ended = loop {
+        if let Some(ended) = server.0.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(9), "it does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[test]
+fn a_file_where_the_socket_should_be_is_left_as_it_is() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let file = machine.home().join("precious");
+    fs::write(&file, "precious").unwrap();
+    machine
+        .cairn(&["serve", "--socket", file.to_str().unwrap()])
+        .fails(1, "no socket", "");
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
 }
 
 #[test]

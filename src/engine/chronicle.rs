@@ -143,6 +143,7 @@ fn of_point(point: &Point) -> Item {
         data: json!({
             "trigger": point.trigger,
             "system": point.system.profile.as_ref().map(|p| &p.toplevel),
+            "imported": point.imported.is_some(),
         }),
     })
 }

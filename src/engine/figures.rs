@@ -16,6 +16,7 @@ pub fn figures(engine: &Engine<'_>) -> Result<(Figures, Vec<String>), EngineErro
     let seen = status::status(engine)?;
     let mut figures = Figures {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        observed: now.timestamp(),
         generation: seen.system.profile.as_ref().map(|p| p.generation),
         generations: seen.generations as u64,
         points: seen.points as u64,
@@ -35,7 +36,10 @@ pub fn figures(engine: &Engine<'_>) -> Result<(Figures, Vec<String>), EngineErro
         *figures.issues.entry(issue.kind().to_owned()).or_default() += 1;
     }
     match Chronicle::new(engine.layout).glance(|db| db.totals()) {
-        Ok(totals) => count(&mut figures, &totals),
+        Ok(totals) => {
+            figures.count_from_zero();
+            count(&mut figures, &totals);
+        }
         Err(error) => notes.push(format!("{error}: what happened is not counted")),
     }
     if let Some(vault) = engine.existing_vault()? {
@@ -45,11 +49,19 @@ pub fn figures(engine: &Engine<'_>) -> Result<(Figures, Vec<String>), EngineErro
         }
     }
     for name in engine.policy.remotes.keys() {
-        let record = remotes::read(engine.layout, name).unwrap_or_default();
+        let record = match remotes::read(engine.layout, name) {
+            Ok(record) => record,
+            // What cannot be read is not known; it is not a remote without copies.
+            Err(error) => {
+                notes.push(error.to_string());
+                continue;
+            }
+        };
         let age = record
             .newest
             .map(|at| (now - at).to_std().unwrap_or_default());
         let copies = Copies {
+            newest: record.newest.map(|at| at.timestamp()),
             age: age.map(|age| age.as_secs()),
             failing: record.trouble.is_some(),
         };
@@ -60,7 +72,10 @@ pub fn figures(engine: &Engine<'_>) -> Result<(Figures, Vec<String>), EngineErro
 
 fn count(figures: &mut Figures, totals: &[Total]) {
     for total in totals {
-        let status = Status::of(total.good);
+        // What has not ended is counted when it has.
+        let Some(status) = total.good.map(Status::from) else {
+            continue;
+        };
         let counted = match total.kind.as_str() {
             "point" => figures
                 .backups

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::point::document::Trigger;
+
 /// All figures. What is not known is absent, never zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// The program's version.
     pub version: String,
+    /// Seconds since 1970 at which this was seen: figures in a file may be old.
+    pub observed: i64,
     /// Points taken, by what took them and whether all was captured.
     pub backups: BTreeMap<(String, Status), u64>,
     /// Restores that ended, and those that did not.
@@ -52,26 +56,46 @@ pub enum Status {
     Success,
     /// Not, or not all of it.
     Failure,
-    /// It has not ended.
-    Open,
 }
 
 impl Status {
-    /// Of what the history says.
-    pub fn of(good: Option<bool>) -> Self {
-        match good {
-            Some(true) => Self::Success,
-            Some(false) => Self::Failure,
-            None => Self::Open,
-        }
-    }
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Success, Self::Failure];
 
     /// Its name in a label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Failure => "failure",
-            Self::Open => "open",
+        }
+    }
+}
+
+impl From<bool> for Status {
+    fn from(good: bool) -> Self {
+        match good {
+            true => Self::Success,
+            false => Self::Failure,
+        }
+    }
+}
+
+impl Figures {
+    /// Has all counters begin at zero. One that is first seen at 1 has not
+    /// increased for who watches it: what happens first would never be told.
+    pub fn count_from_zero(&mut self) {
+        for status in Status::ALL {
+            for kind in Trigger::KINDS {
+                self.backups.entry((kind.to_owned(), status)).or_default();
+            }
+            for counted in [
+                &mut self.restores,
+                &mut self.verdicts,
+                &mut self.rollbacks,
+                &mut self.heals,
+            ] {
+                counted.entry(status).or_default();
+            }
         }
     }
 }
@@ -79,6 +103,8 @@ impl Status {
 /// Copies on one remote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copies {
+    /// Seconds since 1970 at which the newest point there was taken.
+    pub newest: Option<i64>,
     /// Seconds since the newest point there was taken.
     pub age: Option<u64>,
     /// Whether the last push failed.

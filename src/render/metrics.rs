@@ -130,7 +130,7 @@ impl Collector for All {
         let by_status = [
             (
                 "restore_operations",
-                "Restores, undos and rollbacks; failure means taken back",
+                "Restores, undos and rollbacks that ended; failure means taken back",
                 &figures.restores,
             ),
             (
@@ -140,7 +140,7 @@ impl Collector for All {
             ),
             (
                 "gate_rollbacks",
-                "Switches that were taken back",
+                "Ways back from a switch; failure means that it could not go back then",
                 &figures.rollbacks,
             ),
             (
@@ -206,6 +206,9 @@ impl Collector for All {
             ("issues", "Open issues, by kind", None),
             (figures.issues.iter()).map(|(kind, n)| (vec![("kind", kind.as_str())], whole(*n))),
         )?;
+        let what = "When these figures were gathered, since 1970";
+        let name = "observed_timestamp";
+        gauge(to, (name, what, Some(&Unit::Seconds)), figures.observed)?;
         if let Some(newest) = figures.newest {
             let what = "When the newest restore point was taken, since 1970";
             let name = "last_success_timestamp";
@@ -216,6 +219,17 @@ impl Collector for All {
             let name = "last_success_age";
             gauge(to, (name, what, Some(&Unit::Seconds)), whole(age))?;
         }
+        gauges(
+            to,
+            (
+                "remote_newest_timestamp",
+                "When the newest restore point on a remote was taken, since 1970",
+                Some(&Unit::Seconds),
+            ),
+            (figures.remotes.iter()).filter_map(|(name, copies)| {
+                Some((vec![("remote", name.as_str())], copies.newest?))
+            }),
+        )?;
         gauges(
             to,
             (

@@ -27,6 +27,18 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// Every kind, by its name without that of a timer.
+    pub const KINDS: [&'static str; 8] = [
+        "manual",
+        "schedule",
+        "pre-switch",
+        "boot",
+        "pre-heal",
+        "pre-restore",
+        "merge",
+        "try",
+    ];
+
     /// Whether somebody meant to have the point: not one that a restore or a
     /// merge takes for itself.
     pub fn is_meant(&self) -> bool {

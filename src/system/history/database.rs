@@ -20,7 +20,11 @@ use crate::system::At;
 
 /// Steps from one version of the schema to the next. A step is never changed;
 /// what comes later is appended.
-const STEPS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+];
 
 /// Events and attempts older than this are forgotten; what was counted of them
 /// stays.

@@ -279,6 +279,53 @@ fn a_later_history_is_left_alone() {
 }
 
 #[test]
+fn what_was_said_of_a_switch_stays_counted_when_it_is_said_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(&dir.path().join("h.db"), Duration::from_secs(1)).unwrap();
+    let rollback = |good: bool| {
+        Item::Event(Event {
+            id: "x/rollback".to_owned(),
+            at: now(),
+            kind: Kind::Rollback,
+            what: format!("went back: {good}"),
+            good: Some(good),
+            data: serde_json::Value::Null,
+        })
+    };
+    let counted = || -> Vec<(Option<bool>, u64)> {
+        let totals = db.totals().unwrap().into_iter();
+        totals.map(|t| (t.good, t.count)).collect()
+    };
+    db.put(&[rollback(false)]).unwrap();
+    assert_eq!(counted(), [(Some(false), 1)]);
+    for _ in 0..2 {
+        db.put(&[rollback(true)]).unwrap();
+        assert_eq!(counted(), [(Some(false), 1), (Some(true), 1)]);
+    }
+    db.retain(now() + TimeDelta::days(1000)).unwrap();
+    assert_eq!(counted(), [(Some(false), 1), (Some(true), 1)]);
+}
+
+#[test]
+fn points_of_other_machines_are_not_counted() {
+    let db = Database::in_memory().unwrap();
+    let point = |n: i64, imported: bool| {
+        Item::Event(Event {
+            id: id(n).to_string(),
+            at: now(),
+            kind: Kind::Point,
+            what: "a point".to_owned(),
+            good: Some(true),
+            data: serde_json::json!({ "trigger": "manual", "imported": imported }),
+        })
+    };
+    db.put(&[point(1, false), point(2, true)]).unwrap();
+    assert_eq!(db.totals().unwrap()[0].count, 1);
+    db.retain(now() + TimeDelta::days(1000)).unwrap();
+    assert_eq!(db.totals().unwrap()[0].count, 1);
+}
+
+#[test]
 fn what_is_counted_never_shrinks_and_counts_once() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open(&dir.path().join("h.db"), Duration::from_secs(1)).unwrap();

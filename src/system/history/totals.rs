@@ -1,5 +1,6 @@
 //! How many events there were: those that are there, and those that were
-//! forgotten. Such a count never shrinks.
+//! forgotten. Such a count never shrinks. Points that another machine took are
+//! not counted.
 
 use rusqlite::{Connection, Transaction, params};
 
@@ -31,13 +32,14 @@ const COUNTED: &str = "
                when 'restore' then json_extract(data, '$.verb')
            end, '') as type,
            case good when 1 then 'yes' when 0 then 'no' else '' end as good
-      from events";
+      from events
+     where (kind <> 'point' or not coalesce(json_extract(data, '$.imported'), 0))";
 
 /// All of them.
 pub(super) fn read(db: &Connection) -> Result<Vec<Total>, HistoryError> {
     let text = format!(
         "select kind, type, good, count(*) from (
-             {COUNTED} where id not in (select id from forgotten)
+             {COUNTED} and id not in (select id from forgotten)
              union all select id, kind, type, good from forgotten
          ) group by 1, 2, 3 order by 1, 2, 3"
     );
@@ -63,7 +65,7 @@ pub(super) fn read(db: &Connection) -> Result<Vec<Total>, HistoryError> {
 /// forgotten.
 pub(super) fn forget(change: &Transaction<'_>, before: i64) -> Result<(), HistoryError> {
     let text =
-        format!("insert or ignore into forgotten (id, kind, type, good) {COUNTED} where at < ?1");
+        format!("insert or ignore into forgotten (id, kind, type, good) {COUNTED} and at < ?1");
     change.execute(&text, params![before])?;
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! A small server for who watches the machine: it reads, and never writes.
 //!
 //! Requests are handed to whoever called [`serve`], one after the other and
-//! through a short queue; beyond that the server says that it is busy. It
-//! listens on this machine alone, and answers only who asks for it by such a
-//! name: a page of elsewhere that a browser was led to cannot ask it.
+//! through a short queue; beyond that the server says that it is busy. How many
+//! may ask at once, and for how long, is bounded (`accept`). It listens on this
+//! machine alone, and answers only who asks for it by such a name: a page of
+//! elsewhere that a browser was led to cannot ask it.
 
-use std::future::Future;
+mod accept;
+mod place;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +23,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 
 use super::{At, IoError};
+use accept::{End, accept};
+use place::SocketFile;
 
 /// Requests that may wait.
 const QUEUE: usize = 16;
@@ -112,64 +117,34 @@ pub fn serve(
     let app = Router::new()
         .fallback(ask)
         .with_state(Asking { to, by_name });
-    let (at, server) = match listen {
+    let entered = runtime.enter();
+    let end = End::awaited().at("serve on", &name)?;
+    // A socket file goes with what holds this, and only then.
+    let (at, server, _place) = match listen {
         Listen::Loopback(address) => {
-            let listener = runtime.block_on(TcpListener::bind(address));
-            let listener = listener.at("listen on", &name)?;
+            let listener = std::net::TcpListener::bind(address).at("listen on", &name)?;
+            listener.set_nonblocking(true).at("listen on", &name)?;
             let at = listener.local_addr().at("listen on", &name)?.to_string();
-            let serving = axum::serve(listener, app).with_graceful_shutdown(ended());
-            (at, runtime.spawn(async move { serving.await }))
+            let listener = TcpListener::from_std(listener).at("listen on", &name)?;
+            (at, runtime.spawn(accept(listener, app, end)), None)
         }
         Listen::Socket(path) => {
-            // What an earlier run left is no socket that anybody listens on.
-            match std::os::unix::net::UnixStream::connect(path) {
-                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(path).at("remove", path)?;
-                }
-                _ => {}
-            }
-            let entered = runtime.enter();
-            let listener = UnixListener::bind(path).at("listen on", path)?;
-            drop(entered);
+            let (listener, place) = SocketFile::make(path)?;
+            let listener = UnixListener::from_std(listener).at("listen on", path)?;
             let at = path.display().to_string();
-            let serving = axum::serve(listener, app).with_graceful_shutdown(ended());
-            (at, runtime.spawn(async move { serving.await }))
+            (at, runtime.spawn(accept(listener, app, end)), Some(place))
         }
     };
+    drop(entered);
     ready(at);
     // The queue ends with the server, which alone holds its other end.
     while let Ok((asked, reply)) = questions.recv() {
         let _ = reply.send(answer(&asked));
     }
-    let ended = runtime.block_on(server);
-    if let Listen::Socket(path) = listen {
-        let _ = std::fs::remove_file(path);
-    }
-    ended
+    runtime
+        .block_on(server)
         .map_err(io::Error::other)
-        .flatten()
         .at("serve on", &name)
-}
-
-/// Returns when the process is asked to end.
-async fn ended() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut signals = Vec::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        signals.extend(signal(kind));
-    }
-    let [term, int] = &mut signals[..] else {
-        return std::future::pending().await;
-    };
-    let (mut term, mut int) = (Box::pin(term.recv()), Box::pin(int.recv()));
-    std::future::poll_fn(|context| {
-        let ended = term.as_mut().poll(context).is_ready() || int.as_mut().poll(context).is_ready();
-        match ended {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
 }
 
 async fn ask(State(asking): State<Asking>, request: Request<Body>) -> Response<Body> {
