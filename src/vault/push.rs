@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use rustic_core::repofile::{SnapshotFile, SnapshotId};
-use rustic_core::{DataId, LimitOption, PruneOptions, TreeId};
+use rustic_core::{DataId, FileType, LimitOption, PruneOptions, TreeId};
 
 use crate::vault::capture::to_snapshot;
 use crate::vault::error::VaultError;
@@ -32,6 +32,9 @@ pub struct Note {
     /// What is noted.
     pub text: String,
 }
+
+/// How often a prune is planned, where others push meanwhile.
+const ATTEMPTS: u32 = 5;
 
 impl Repo {
     /// Copies snapshots, with all they hold, to another repository. What is
@@ -134,15 +137,31 @@ impl Repo {
             let files = damaged.iter().map(|s| s.path.clone()).collect();
             return Err(self.damaged(PRUNE, files, first.reason.clone()));
         }
-        let view = self.view();
-        let repo = self.open(PRUNE, &view)?;
         let mut options = PruneOptions::default();
         options.max_repack = LimitOption::Percentage(20);
-        let plan = self
-            .call(PRUNE, &view, || repo.prune_plan(&options))
-            .map_err(|error| self.index_error(PRUNE, error))?;
-        self.call_writing(PRUNE, &view, || repo.prune(&options, plan))?;
-        self.drop_reader();
-        self.bytes()
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            let known = self.list(FileType::Snapshot)?;
+            let view = self.view();
+            let repo = self.open(PRUNE, &view)?;
+            match self.call(PRUNE, &view, || repo.prune_plan(&options)) {
+                Ok(plan) => {
+                    self.call_writing(PRUNE, &view, || repo.prune(&options, plan))?;
+                    self.drop_reader();
+                    // What came meanwhile may rely upon what was just marked as
+                    // not needed: planned again, that is needed. Whoever notes a
+                    // snapshot after this finds it marked, and sends it again.
+                    let now = self.list(FileType::Snapshot)?;
+                    if left == 0 || now.iter().all(|id| known.contains(id)) {
+                        return self.bytes();
+                    }
+                }
+                // A push that ended between reading the index and reading the
+                // snapshots has one whose content the index read does not tell of.
+                Err(_) if left > 0 && self.damaged_indexes()?.is_empty() => {}
+                Err(error) => return Err(self.index_error(PRUNE, error)),
+            }
+        }
     }
 }

@@ -65,12 +65,13 @@ fn install() {
         if guarded_thread() {
             return;
         }
-        if library_thread(info) {
+        if !of_the_library(info) {
+            before(info);
+        } else if ACTIVE.load(Ordering::SeqCst) > 0 {
             let text = message(info.payload());
             *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-        } else {
-            before(info);
         }
+        // Else one of its threads that a call which failed has left behind.
     }));
 }
 
@@ -79,14 +80,14 @@ fn guarded_thread() -> bool {
     DEPTH.try_with(Cell::get).unwrap_or(0) > 0
 }
 
-/// In the library's code, on a thread of its own, while a guarded call runs.
-fn library_thread(info: &PanicHookInfo<'_>) -> bool {
-    let library = info.location().is_some_and(|place| {
+/// In the library's code: it is called within [`guarded`] alone, so this is a
+/// thread of its own.
+fn of_the_library(info: &PanicHookInfo<'_>) -> bool {
+    info.location().is_some_and(|place| {
         ["rustic_core", "pariter", "rayon"]
             .iter()
             .any(|name| place.file().contains(name))
-    });
-    library && ACTIVE.load(Ordering::SeqCst) > 0
+    })
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
