@@ -1,5 +1,6 @@
-# Sending points to remotes by the clock: a service and a timer for each. What
-# opens a remote reaches the service as a credential, and nobody else.
+# Sending points to remotes by the clock, and tending what is there: a service and
+# a timer for each. What opens a remote reaches the service as a credential, and
+# nobody else.
 {
   config,
   lib,
@@ -19,10 +20,32 @@ let
       ;
   };
 
-  scheduled = lib.filterAttrs (_: remote: (remote.schedule or null) != null) (
-    parts.named cfg.settings.remotes
+  # What is done by the clock, and when, by the names of fields.
+  jobs = {
+    push = {
+      when = "schedule";
+      what = name: "Send restore points to ${name}";
+    };
+    prune = {
+      when = "pruneSchedule";
+      what = name: "Remove restore points that no rule keeps from ${name}";
+    };
+    check = {
+      when = "checkSchedule";
+      what = name: "Check the restore points on ${name}";
+    };
+  };
+  scheduled = lib.concatLists (
+    lib.mapAttrsToList (
+      name: remote:
+      lib.mapAttrsToList (verb: job: {
+        inherit name remote verb;
+        unit = "cairn-${verb}-${name}";
+        description = job.what name;
+        when = remote.${job.when};
+      }) (lib.filterAttrs (_: job: has remote job.when) jobs)
+    ) (parts.named cfg.settings.remotes)
   );
-  unit = name: "cairn-push-${name}";
   isHere = remote: lib.hasPrefix "/" remote.url;
   has = remote: field: (remote.${field} or null) != null;
 
@@ -36,27 +59,36 @@ let
     lib.optional (lib.hasPrefix "/" plain) plain;
 
   service =
-    name: remote:
+    {
+      name,
+      remote,
+      verb,
+      unit,
+      description,
+      ...
+    }:
     let
-      places = lib.optional (isHere remote) remote.url ++ storeDir remote;
+      sends = verb == "push";
+      stores = lib.optionals sends (storeDir remote);
+      places = lib.optional (isHere remote) remote.url ++ stores;
       writable = [ cfg.stateDir ] ++ map (place: "-${place}") places;
       confined = parts.confined writable;
     in
-    lib.nameValuePair (unit name) (
+    lib.nameValuePair unit (
       parts.job {
-        description = "Send restore points to ${name}";
+        inherit description;
         args = [
           "remote"
-          "push"
+          verb
           name
         ]
         ++ lib.optionals (has remote "passwordFile") [
           "--password-file"
-          "/run/credentials/${unit name}.service/password"
+          "/run/credentials/${unit}.service/password"
         ]
         ++ lib.optionals (has remote "environmentFile") [
           "--environment-file"
-          "/run/credentials/${unit name}.service/environment"
+          "/run/credentials/${unit}.service/environment"
         ];
         after = [ "network-online.target" ];
         wants = [ "network-online.target" ];
@@ -76,7 +108,7 @@ let
               lib.optional (has remote "passwordFile") "password:${remote.passwordFile}"
               ++ lib.optional (has remote "environmentFile") "environment:${remote.environmentFile}";
           }
-          // lib.optionalAttrs (!isHere remote || (has remote "closures" && storeDir remote == [ ])) {
+          // lib.optionalAttrs (!isHere remote || (sends && has remote "closures" && stores == [ ])) {
             PrivateNetwork = false;
             RestrictAddressFamilies = [
               "AF_UNIX"
@@ -88,12 +120,17 @@ let
     );
 
   timer =
-    name: remote:
-    lib.nameValuePair (unit name) {
-      description = "Schedule of sending restore points to ${name}";
+    {
+      unit,
+      description,
+      when,
+      ...
+    }:
+    lib.nameValuePair unit {
+      description = "Schedule: ${description}";
       wantedBy = [ "timers.target" ];
       timerConfig = {
-        OnCalendar = remote.schedule;
+        OnCalendar = when;
         Persistent = true;
         RandomizedDelaySec = "15m";
       };
@@ -102,8 +139,8 @@ in
 {
   config = lib.mkIf cfg.enable {
     systemd = {
-      services = lib.mapAttrs' service scheduled;
-      timers = lib.mapAttrs' timer scheduled;
+      services = lib.listToAttrs (map service scheduled);
+      timers = lib.listToAttrs (map timer scheduled);
     };
   };
 }

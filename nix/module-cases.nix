@@ -160,6 +160,7 @@
           passwordFile = "/run/secrets/backup";
           environmentFile = "/run/secrets/backup-server";
           schedule = "daily";
+          checkSchedule = null;
           keep.keepMonthly = 12;
           closures = "s3://cache?endpoint=backup.example.org";
           maxAge = "2d";
@@ -173,6 +174,7 @@
           url = "/mnt/disk/copies";
           passwordFile = "/run/secrets/backup";
           schedule = "hourly";
+          checkSchedule = "Sun 05:00";
           closures = "file:///mnt/disk/store?compression=zstd";
           knowledge = false;
         };
@@ -654,6 +656,14 @@
         url = "/mnt";
         passwordFile = "/run/secrets/backup";
         schedule = "";
+      };
+      says = "services.cairn.remotes has an empty schedule";
+    };
+    remote-empty-prune-schedule = {
+      set.remotes.office = {
+        url = "/mnt";
+        passwordFile = "/run/secrets/backup";
+        pruneSchedule = "";
       };
       says = "services.cairn.remotes has an empty schedule";
     };

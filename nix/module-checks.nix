@@ -145,6 +145,8 @@ lib.mapAttrs' (
       [
         (hasUnits full [
           "cairn-boot.service"
+          "cairn-check-disk.service"
+          "cairn-check-disk.timer"
           "cairn-heal.service"
           "cairn-heal.timer"
           "cairn-metrics.service"
@@ -153,6 +155,8 @@ lib.mapAttrs' (
           "cairn-point-before-work.timer"
           "cairn-point-hourly.service"
           "cairn-point-hourly.timer"
+          "cairn-prune-office.service"
+          "cairn-prune-office.timer"
           "cairn-prune.service"
           "cairn-prune.timer"
           "cairn-push-disk.service"
@@ -244,6 +248,18 @@ lib.mapAttrs' (
         ''Environment="XDG_CACHE_HOME=/tmp"''
         ''Environment="NIX_REMOTE=daemon"''
       ]
+      ++ hasLines "cairn-prune-office.service" [
+        '''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "remote" "prune" "office" "--password-file" "/run/credentials/cairn-prune-office.service/password" "--environment-file" "/run/credentials/cairn-prune-office.service/environment"'''
+        "LoadCredential=password:/run/secrets/backup"
+        "ProtectSystem=strict"
+      ]
+      ++ hasLines "cairn-prune-office.timer" [ "OnCalendar=weekly" ]
+      ++ hasLines "cairn-check-disk.service" [
+        "PrivateNetwork=true"
+        "ReadWritePaths=-/mnt/disk/copies"
+      ]
+      ++ hasNoLines "cairn-check-disk.service" [ "ReadWritePaths=-/mnt/disk/store" ]
+      ++ hasLines "cairn-check-disk.timer" [ "OnCalendar=Sun 05:00" ]
       ++ hasLines "cairn-metrics.service" [
         ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "metrics" "--textfile" "/var/lib/prometheus-node-exporter/cairn.prom"''
         "PrivateNetwork=true"

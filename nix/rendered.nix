@@ -77,12 +77,14 @@ let
             url = "/mnt/copies";
             passwordFile = "/etc/cairn/password";
             schedule = "hourly";
+            keep.keepLast = 1;
           };
           office = {
             url = "rest:http://127.0.0.1:8000/machines/";
             passwordFile = "/etc/cairn/password";
             environmentFile = "/etc/cairn/environment";
             schedule = "daily";
+            keep.keepMonthly = 12;
             maxAge = "2d";
           };
         };

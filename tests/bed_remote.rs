@@ -77,3 +77,40 @@ fn a_second_machine_comes_back_from_the_remote_alone() {
     assert_eq!(laptop.pointers().running, "good");
     laptop.sh("test -e /etc/nixos/tower.nix").ends(1);
 }
+
+#[test]
+fn the_modules_units_send_tend_and_check() {
+    let Some(bed) = Bed::of("elsewhere", "good") else {
+        return;
+    };
+    bed.sh("mkdir -p /mnt/copies && echo one password > /etc/cairn/password && chmod 600 /etc/cairn/password")
+        .ok();
+    bed.cairn("remote add disk /mnt/copies --new --password-file /etc/cairn/password")
+        .ends(0);
+    let create = |reason: &str| {
+        let made = bed.cairn(&format!("create -r '{reason}' --json")).json();
+        made["point"]["id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (create("first"), create("second"));
+    let there = || bed.json("remote list disk")["points"].to_string();
+    bed.sh("systemctl start cairn-push-disk.service").ok();
+    // What no rule keeps is not sent, and goes once it is there.
+    assert!(!there().contains(&first) && there().contains(&second));
+    let third = create("third");
+    bed.sh("systemctl start cairn-push-disk.service").ok();
+    assert!(there().contains(&second) && there().contains(&third));
+    bed.sh("systemctl start cairn-prune-disk.service").ok();
+    assert!(!there().contains(&second) && there().contains(&third));
+    bed.sh("systemctl start cairn-check-disk.service").ok();
+    // Damage is a unit that failed, and what failed is said in the journal.
+    bed.sh("rm /mnt/copies/data/*/*").ok();
+    bed.sh("systemctl start cairn-check-disk.service").ends(1);
+    assert_eq!(bed.state("cairn-check-disk.service"), "failed");
+    let told = bed.journal("-u cairn-check-disk.service -o cat");
+    assert!(told.contains("pack"), "{told}");
+    assert!(!told.contains("one password"), "{told}");
+    // A server that is not there is a push that failed.
+    bed.sh("systemctl start cairn-push-office.service").ends(1);
+    let told = bed.journal("-u cairn-push-office.service -o cat");
+    assert!(told.contains("office"), "{told}");
+}

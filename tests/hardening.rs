@@ -85,6 +85,9 @@ fn units_may_do_little_but_for_those_whose_job_it_is() {
     for job in [
         "cairn-push-office",
         "cairn-push-disk",
+        "cairn-prune-office",
+        "cairn-prune-disk",
+        "cairn-check-disk",
         "cairn-metrics",
         "cairn-serve",
         "cairn-prune",

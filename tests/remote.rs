@@ -83,6 +83,58 @@ fn travels(url: &str) -> Option<(Machine, Machine)> {
 }
 
 #[test]
+fn the_hardware_configuration_of_this_machine_stays() {
+    const FILE: &str = "etc/nixos/hardware-configuration.nix";
+    let dir = tempfile::tempdir().unwrap();
+    let url = dir.path().join("far");
+    let Some(tower) = with_remote("tower", url.to_str().unwrap()) else {
+        return;
+    };
+    let theirs = "{ fileSystems.\"/\".device = \"/dev/disk/by-uuid/tower\"; }\n";
+    let ours = "{ fileSystems.\"/\".device = \"/dev/disk/by-uuid/laptop\"; }\n";
+    tower.write(FILE, theirs);
+    tower.write("etc/nixos/tower.nix", "{ }\n");
+    let id = tower.create("theirs");
+    tower.ok(&["remote", "push"]);
+    let laptop = home("laptop").unwrap();
+    laptop.write(FILE, ours);
+    let file = password(&laptop);
+    let key = key(url.to_str().unwrap(), file.to_str().unwrap());
+    let part = ["--only", "config", "--yes"];
+    let restore = |args: &[&str]| laptop.cairn(&[&["restore"], args, &part].concat());
+    // A restore that is cut off goes on with that, too.
+    let far = [&["--host", "tower"], &key[..]].concat();
+    let cut = [&["restore"], &far[..], &part].concat();
+    let mut cut = laptop.command(&cut);
+    let cut = cut.env("CAIRN_FAULT", "restore.file").output().unwrap();
+    assert!(!cut.status.success());
+    laptop.ok(&["resume", "--yes"]);
+    assert_eq!(laptop.read(FILE), ours);
+    assert_eq!(laptop.read("etc/nixos/tower.nix"), "{ }\n");
+    laptop.ok(&["undo", "--yes"]);
+    assert!(!laptop.root().join("etc/nixos/tower.nix").exists());
+    let told = restore(&far).ends(0);
+    assert!(told.err.contains("stays as it is here"), "{}", told.err);
+    assert_eq!(laptop.read(FILE), ours);
+    assert_eq!(laptop.read("etc/nixos/tower.nix"), "{ }\n");
+    // It is as the restore wanted it: there is nothing left to do.
+    assert!(restore(&[&id]).ends(0).out.contains("already as"));
+    // By name, or by wish, it comes.
+    laptop.ok(&["restore", &id, &format!("/{FILE}"), "--yes"]);
+    assert_eq!(laptop.read(FILE), theirs);
+    laptop.ok(&["undo", "--yes"]);
+    assert_eq!(laptop.read(FILE), ours);
+    restore(&[&id, "--hardware"]).ends(0);
+    assert_eq!(laptop.read(FILE), theirs);
+    // Its own points are its own hardware.
+    laptop.write(FILE, ours);
+    let own = laptop.create("own");
+    laptop.write(FILE, "{ }\n");
+    restore(&[&own]).ends(0);
+    assert_eq!(laptop.read(FILE), ours);
+}
+
+#[test]
 fn points_travel_through_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let url = dir.path().join("far");

@@ -26,12 +26,20 @@ let
     (remote.environmentFile or null) != null
     && (!isPlainPath remote.environmentFile || isWithin "/nix/store" remote.environmentFile)
   ) remotes;
+  # Every calendar event of a remote.
+  events =
+    remote:
+    lib.filter (event: event != null) (
+      map (field: remote.${field} or null) [
+        "schedule"
+        "pruneSchedule"
+        "checkSchedule"
+      ]
+    );
   unopened = namesWhere (
-    _: remote: (remote.schedule or null) != null && (remote.passwordFile or null) == null
+    _: remote: events remote != [ ] && (remote.passwordFile or null) == null
   ) remotes;
-  unscheduled = namesWhere (
-    _: remote: (remote.schedule or null) != null && isBlank remote.schedule
-  ) remotes;
+  unscheduled = namesWhere (_: remote: lib.any isBlank (events remote)) remotes;
   blankCaches = lib.filter isBlank (cfg.settings.caches or [ ]);
 in
 {

@@ -43,6 +43,10 @@ let
         }
       );
     };
+    # Points are sent elsewhere, and tended there.
+    elsewhere = {
+      inherit (variants { parts = cairn.over "elsewhere" window; }) good other-good;
+    };
     # Boots are judged too.
     boot-gate = variants {
       parts = cairn.over "boot-gate" (window // { bootGate.attempts = 2; });

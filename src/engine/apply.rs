@@ -143,6 +143,8 @@ struct Stored<'a> {
     names: &'a [&'a str],
     /// Real paths.
     leave: Vec<PathBuf>,
+    /// Logical paths among them that the point holds as well.
+    own: &'a [BytePath],
 }
 
 /// Plans every root of a point's configuration and state, as far as the scope
@@ -159,6 +161,7 @@ pub(super) fn plan(
         .chain(&own_state(engine))
         .map(|path| engine.layout.real(path))
         .collect();
+    let own = scope.leave.iter().map(|path| engine.layout.real(&path.0));
     let mut parts = Vec::new();
     if scope.config {
         let config = point.config.as_ref().ok_or_else(|| EngineError::NotHeld {
@@ -171,7 +174,8 @@ pub(super) fn plan(
             entries: config::stored(&stores.vault, config)?,
             vault: Some(stores.config()),
             names: EXCLUDED_NAMES,
-            leave: leave.clone(),
+            leave: leave.iter().cloned().chain(own.clone()).collect(),
+            own: &scope.leave,
         });
     }
     for name in &scope.state {
@@ -184,6 +188,7 @@ pub(super) fn plan(
             vault: set.snapshot().map(|_| stores.state()).transpose()?,
             names: &[],
             leave: leave.iter().cloned().chain(excluded).collect(),
+            own: &[],
         });
     }
     let mut plans = Vec::new();
@@ -232,6 +237,7 @@ fn plan_root(
         .entries
         .iter()
         .filter(|e| e.path.starts_with(path) && root.kind != RootKind::Absent)
+        .filter(|e| !stored.own.iter().any(|own| e.path == own.0))
         .filter_map(|e| Some((e.path.strip_prefix(base).ok()?.to_owned(), e.clone())))
         .collect();
     let mut nodes = Vec::new();
@@ -255,7 +261,11 @@ fn plan_root(
         linked: Names::default(),
         whole_folders: Vec::new(),
     };
-    let Some(within) = tree_scope(scope, base, path, &now, &wanted, unmatched) else {
+    let within = match stored.own.contains(&root.path) {
+        true => None,
+        false => tree_scope(scope, base, path, &now, &wanted, unmatched),
+    };
+    let Some(within) = within else {
         // Nothing of it is wanted, but leftovers in it are swept away.
         return Ok(Some(plan));
     };

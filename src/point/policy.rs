@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Span, within};
+use super::Span;
 use crate::nix::store_path::StorePath;
 
 mod calendar;
@@ -22,10 +22,12 @@ mod check;
 mod fault;
 mod heal;
 mod health;
+mod keep;
 mod locate;
 pub mod nix;
 mod notify;
 mod parse;
+mod remote;
 mod schema;
 mod shape;
 #[cfg(test)]
@@ -35,9 +37,12 @@ pub use change::{Change, ChangeError, Kind};
 pub use fault::{BadPolicy, Fault};
 pub use heal::Heal;
 pub use health::{CpuLimits, DiskLimits, Health, HealthCheck, MemoryLimits, TemperatureLimits};
-use locate::token;
+pub use keep::{Keep, Retention};
 pub use notify::{Notify, NotifyCommand};
+pub use remote::Remote;
 pub use schema::schema;
+
+use locate::token;
 
 /// The policy version this build reads.
 pub const VERSION: u32 = 1;
@@ -321,126 +326,6 @@ impl Default for Risk {
     }
 }
 
-/// A place that copies of the points go to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Remote {
-    /// Where: a path, `rest:https://…`, `s3:…` or `sftp:…`.
-    #[schemars(regex(pattern = schema::TEXT))]
-    pub url: String,
-    /// The file that holds the repository's password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("pattern" = schema::PATH))]
-    pub password_file: Option<PathBuf>,
-    /// The file that says what opens its server, as `NAME=VALUE` lines:
-    /// `RESTIC_REST_USERNAME`, `RESTIC_REST_PASSWORD`, `AWS_ACCESS_KEY_ID`,
-    /// `AWS_SECRET_ACCESS_KEY`, `CAIRN_SSH_KEY`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("pattern" = schema::PATH))]
-    pub environment_file: Option<PathBuf>,
-    /// When copies are sent, as systemd's `OnCalendar` has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("pattern" = schema::TEXT))]
-    pub schedule: Option<String>,
-    /// How long points are kept there; all of them when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep: Option<Keep>,
-    /// The Nix store that systems are sent to: `file:///…`, `s3://…`, `ssh://…`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = schema::TEXT))]
-    pub closures: Option<String>,
-    /// How old the newest copy may be before the machine is said not to be well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Span>,
-    /// Whether machines tell each other through it what they learned.
-    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
-    pub knowledge: bool,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-/// How long points and generations are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Retention {
-    /// Restore points.
-    pub points: Keep,
-    /// Generations of the system profile.
-    pub generations: Keep,
-}
-
-/// Keep rules, as restic's `forget` has them. All counts are of periods that
-/// hold something; everything is UTC.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Keep {
-    /// The newest so many.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_last: Option<u32>,
-    /// The newest of each of so many hours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_hourly: Option<u32>,
-    /// … days.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_daily: Option<u32>,
-    /// … ISO weeks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_weekly: Option<u32>,
-    /// … months.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_monthly: Option<u32>,
-    /// … years.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_yearly: Option<u32>,
-    /// Everything younger than this, as `1y2m3w4d5h`.
-    #[schemars(extend("pattern" = schema::WITHIN))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_within: Option<String>,
-    /// Everything younger than this, even for space; as `keepWithin`.
-    #[schemars(extend("pattern" = schema::WITHIN))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_age: Option<String>,
-    /// Everything with one of these tags.
-    pub keep_tags: Vec<String>,
-}
-
-impl Keep {
-    /// Whether no rule keeps anything: a minimum age keeps nothing for good.
-    pub fn keeps_nothing(&self) -> bool {
-        let counts = [
-            self.keep_last,
-            self.keep_hourly,
-            self.keep_daily,
-            self.keep_weekly,
-            self.keep_monthly,
-            self.keep_yearly,
-        ];
-        let within = self.keep_within.as_deref().map(within::parse_duration);
-        counts.iter().all(|count| count.unwrap_or(0) == 0)
-            && !matches!(within, Some(Ok(span)) if span > chrono::Duration::zero())
-            && self.keep_tags.iter().all(|tag| tag.trim().is_empty())
-    }
-
-    /// Keeps the newest `n`.
-    pub fn last(n: u32) -> Self {
-        Self {
-            keep_last: Some(n),
-            ..Self::default()
-        }
-    }
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self {
-            points: Keep::last(20),
-            generations: Keep::last(10),
-        }
-    }
-}
-
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -476,13 +361,16 @@ impl Policy {
     /// Every calendar event in it, each with its JSON pointer.
     pub fn schedules(&self) -> Vec<(String, &str)> {
         let points = self.points.iter();
-        let points = points.map(|(name, p)| (format!("/points/{}", token(name)), &p.schedule));
-        let remotes = self.remotes.iter();
-        let remotes = remotes.map(|(name, r)| (format!("/remotes/{}", token(name)), &r.schedule));
-        points
-            .chain(remotes)
-            .filter_map(|(at, schedule)| Some((format!("{at}/schedule"), schedule.as_deref()?)))
-            .collect()
+        let points = points.filter_map(|(name, point)| {
+            let schedule = point.schedule.as_deref()?;
+            Some((format!("/points/{}/schedule", token(name)), schedule))
+        });
+        let remotes = self.remotes.iter().flat_map(|(name, remote)| {
+            let at = format!("/remotes/{}", token(name));
+            let schedules = remote.schedules();
+            schedules.map(move |(field, schedule)| (format!("{at}/{field}"), schedule.as_str()))
+        });
+        points.chain(remotes).collect()
     }
 }
 

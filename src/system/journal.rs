@@ -87,6 +87,9 @@ pub struct Scope {
     pub state: Vec<String>,
     /// Only these paths of the files; all when empty.
     pub paths: Vec<crate::point::BytePath>,
+    /// Paths of the configuration that stay as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leave: Vec<crate::point::BytePath>,
     /// Leave files alone that were added since.
     pub keep_added: bool,
     /// How the system is activated.

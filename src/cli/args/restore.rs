@@ -27,6 +27,9 @@ pub struct Restore {
     /// Leave files alone that were added since
     #[arg(long)]
     pub keep_added: bool,
+    /// Another machine's hardware-configuration.nix too, in the place of this one's
+    #[arg(long)]
+    pub hardware: bool,
     /// Bring copies out to DIR, which is empty or not there, and change nothing else
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["merge", "keep_added", "boot", "test"])]
     pub to: Option<PathBuf>,

@@ -17,6 +17,7 @@ use crate::engine::diff::{self, End};
 use crate::engine::fetch::Sources;
 use crate::engine::merge::Ask;
 use crate::engine::rebuild::{self, Rebuilt};
+use crate::engine::remote::hardware_that_stays;
 use crate::engine::restore::{self, Goal, Plan, Restored};
 use crate::engine::undo::{self, Way};
 use crate::plan::humane::bytes;
@@ -118,6 +119,9 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
     };
     if let Some(to) = &args.to {
         return takeout::take_out(s, &point, &scope, to);
+    }
+    if !args.hardware {
+        scope.leave = hardware_that_stays(&engine, &point, &scope)?;
     }
     s.activate(args.activation, &mut scope);
     if args.rebuild && scope.generation && rebuild::is_needed(&engine, &point)? {

@@ -1,6 +1,6 @@
 //! What of another machine's point does not fit this one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::Stores;
 use super::super::{Engine, EngineError};
@@ -30,7 +30,9 @@ pub(in crate::engine) fn report(
         lines.extend(platform(engine, point));
     }
     if let Some(stores) = stores.filter(|_| scope.config) {
-        lines.extend(hardware_of(engine, stores, point, &scope.paths)?);
+        let others = hardware_of(engine, stores, point, &scope.paths)?;
+        let stays = |file: &Hardware| scope.leave.iter().any(|path| path.0 == file.path);
+        lines.extend(others.iter().map(|file| told(file, stays(file))));
     }
     if !scope.state.is_empty() {
         lines.extend(owners(engine, point));
@@ -50,38 +52,72 @@ fn platform(engine: &Engine<'_>, point: &Point) -> Option<String> {
     (theirs != ours).then(|| format!("its system is for {theirs}, this machine runs {ours}"))
 }
 
-/// Disks that its hardware configuration names and that are not here.
+/// A hardware configuration that the point holds and that is another here.
+struct Hardware {
+    path: PathBuf,
+    /// Whether there is one here.
+    here: bool,
+    /// Disks it names that are not here.
+    missing: Vec<String>,
+}
+
+/// Those of a point, where it matters.
 fn hardware_of(
     engine: &Engine<'_>,
     stores: &Stores,
     point: &Point,
     paths: &[BytePath],
-) -> Result<Option<String>, EngineError> {
+) -> Result<Vec<Hardware>, EngineError> {
     let Some(snapshot) = point.config.as_ref().and_then(|c| c.snapshot()) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let vault = stores.config();
-    let entries = vault.entries(snapshot)?;
     let meant = |path: &Path| paths.is_empty() || paths.iter().any(|p| path.starts_with(&p.0));
-    let found = entries
-        .iter()
-        .find(|e| e.path.ends_with(NAME) && meant(&e.path));
-    let Some(file) = found else {
-        return Ok(None);
-    };
-    let mut text = Vec::new();
-    vault.read(file, &mut text)?;
-    let here = secret::content(&engine.layout.real(&file.path));
-    if here.as_deref() == Some(&*text) {
-        return Ok(None);
+    let mut found = Vec::new();
+    for file in vault.entries(snapshot)? {
+        if !file.path.ends_with(NAME) || !meant(&file.path) {
+            continue;
+        }
+        let mut text = Vec::new();
+        vault.read(&file, &mut text)?;
+        let here = secret::content(&engine.layout.real(&file.path));
+        if here.as_deref() == Some(&*text) {
+            continue;
+        }
+        let named = hardware::disks(&String::from_utf8_lossy(&text));
+        let missing = named.into_iter();
+        let missing = missing.filter(|disk| !disks::is_there(engine.layout, disk));
+        found.push(Hardware {
+            here: here.is_some(),
+            missing: missing.collect(),
+            path: file.path,
+        });
     }
-    let named = hardware::disks(&String::from_utf8_lossy(&text));
-    let missing: Vec<String> = named
-        .into_iter()
-        .filter(|disk| !disks::is_there(engine.layout, disk))
-        .collect();
+    Ok(found)
+}
+
+/// The files of another machine's point that stay as they are here, unless they
+/// are asked for by name: they say what hardware this machine has.
+///
+/// # Errors
+/// When the point's configuration cannot be read.
+pub fn hardware_that_stays(
+    engine: &Engine<'_>,
+    point: &Point,
+    scope: &Scope,
+) -> Result<Vec<BytePath>, EngineError> {
+    if !scope.config || !engine.is_foreign(point) {
+        return Ok(Vec::new());
+    }
+    let others = hardware_of(engine, &engine.stores()?, point, &scope.paths)?;
+    let stay = others.into_iter().filter(|file| file.here);
+    let stay = stay.map(|file| BytePath(file.path));
+    Ok(stay.filter(|path| !scope.paths.contains(path)).collect())
+}
+
+fn told(file: &Hardware, stays: bool) -> String {
     let path = file.path.display();
-    let disks = match &missing[..] {
+    let disks = match &file.missing[..] {
         [] => String::new(),
         [one] => format!(", and names a disk that is not here: {one}"),
         many => format!(
@@ -90,10 +126,16 @@ fn hardware_of(
             many.join(", ")
         ),
     };
-    Ok(Some(format!(
-        "{path} is of other hardware{disks}; cairn restore ID PATH … brings back only what you \
-         name, and nixos-generate-config writes this file anew"
-    )))
+    match stays {
+        true => format!(
+            "{path} stays as it is here: the point's is of other hardware{disks}; --hardware \
+             brings it back too"
+        ),
+        false => format!(
+            "{path} is of other hardware{disks}; nixos-generate-config writes it anew for this \
+             machine"
+        ),
+    }
 }
 
 /// Owners of its state who are others here.

@@ -25,6 +25,7 @@ use crate::vault::{Place, Repo, Secrets};
 
 pub use add::{Added, Request as AddRequest, add, remove};
 pub use error::RemoteError;
+pub use fit::hardware_that_stays;
 pub use list::{Kept, Listing, list};
 pub use pull::{Pulled, Wanted, pull};
 pub use push::{Pushed, push};
@@ -131,6 +132,8 @@ fn terms(url: &str) -> Terms {
         password_file: None,
         environment_file: None,
         schedule: None,
+        prune_schedule: None,
+        check_schedule: None,
         keep: None,
         closures: None,
         max_age: None,

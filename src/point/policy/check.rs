@@ -343,7 +343,9 @@ impl Check {
         if let Some(age) = remote.max_age {
             self.not_zero(&format!("{at}/maxAge"), age);
         }
-        self.schedule(format!("{at}/schedule"), remote.schedule.as_ref());
+        for (field, schedule) in remote.schedules() {
+            self.schedule(format!("{at}/{field}"), Some(schedule));
+        }
     }
 }
 

@@ -268,6 +268,8 @@ fn every_fault_is_found_at_its_place() {
         ("/health/checks/web/command", json!(["a", "\u{0}"]), "a NUL"),
         ("/remotes/disk/url", json!(" "), "it is empty"),
         ("/remotes/disk/schedule", json!(""), "it is empty"),
+        ("/remotes/disk/pruneSchedule", json!(""), "it is empty"),
+        ("/remotes/disk/checkSchedule", json!(" "), "it is empty"),
         ("/caches/0", json!(" "), "it is empty"),
         // Health.
         (
