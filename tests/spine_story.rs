@@ -395,3 +395,42 @@ fn a_restore_that_stops_part_way_says_so_and_ends_either_way() {
     machine.ok(&["undo", "--yes"]);
     same(&bad, &contents(&etc), "the configuration");
 }
+
+#[test]
+fn the_graph_shows_what_was_left_behind() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let edit = |text: &str| {
+        machine.write("etc/nixos/n.nix", format!("{{ }} # {text}\n"));
+        machine.create(text)
+    };
+    let (one, two) = (edit("one"), edit("two"));
+    machine.ok(&["restore", &one, "--yes"]);
+    let three = edit("three");
+    // A file that is brought back is no other machine.
+    machine.ok(&["restore", &two, "/etc/nixos/n.nix", "--yes"]);
+    let four = edit("four");
+    let told = machine.json(&["list", "--graph"])["points"].clone();
+    let items: Vec<&str> = (told["items"].as_array().unwrap().iter())
+        .map(|item| item["id"].as_str().unwrap())
+        .collect();
+    let [_, _, undo, _, again, _] = items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!(told["from"][undo], two.as_str(), "{told}");
+    assert_eq!(told["from"][&three], one.as_str(), "{told}");
+    assert_eq!(told["from"][again], three.as_str(), "{told}");
+    assert_eq!(told["from"][&four], again, "{told}");
+    let text = machine.ok(&["list", "--graph"]);
+    let lanes: Vec<&str> = (text.lines().skip(1))
+        .map(|line| line.split("  ").next().unwrap().trim_end())
+        .collect();
+    assert_eq!(lanes, ["●", "●", "●", "│ ●", "│ ●", "├─╯", "●"], "{text}");
+    // Those that are left out are passed over.
+    let text = machine.ok(&["list", "--graph", "--trigger", "manual"]);
+    let lanes: Vec<&str> = (text.lines().skip(1))
+        .map(|line| line.split("  ").next().unwrap().trim_end())
+        .collect();
+    assert_eq!(lanes, ["●", "●", "│ ●", "├─╯", "●"], "{text}");
+}

@@ -13,6 +13,7 @@ pub mod config;
 pub mod confirm;
 mod contents;
 pub mod create;
+pub mod descent;
 pub mod diff;
 pub mod error;
 pub mod export;

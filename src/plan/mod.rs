@@ -11,6 +11,7 @@ pub mod comparison;
 pub mod confirm;
 pub mod figures;
 pub mod gate;
+pub mod graph;
 pub mod merge;
 pub mod notice;
 pub mod prune;

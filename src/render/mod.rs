@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod event;
+pub mod graph;
 pub mod heal;
 pub mod health;
 pub mod learn;

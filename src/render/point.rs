@@ -65,7 +65,7 @@ pub fn rows(points: &[(Point, Marks)], style: &Style) -> Vec<String> {
     table.lines().skip(1).map(str::to_owned).collect()
 }
 
-fn system_word(system: &System) -> String {
+pub(super) fn system_word(system: &System) -> String {
     match (&system.profile, system.target()) {
         (Some(p), Some(t)) if p.toplevel == *t => format!("{} {}", line(&p.name), p.generation),
         (_, Some(_)) => system
@@ -91,7 +91,7 @@ pub fn state_word(sets: &BTreeMap<String, StateSet>) -> String {
     format!("{}, {}", count(sets.len(), "set"), bytes(size))
 }
 
-fn mark_words(point: &Point, marks: &Marks) -> String {
+pub(super) fn mark_words(point: &Point, marks: &Marks) -> String {
     let words = [
         (marks.is_good(), "good"),
         (marks.is_bad(), "bad"),

@@ -53,6 +53,9 @@ pub struct List {
     /// Only the newest N
     #[arg(short = 'l', long, value_name = "N")]
     pub last: Option<usize>,
+    /// As a graph: what each came from, and what was left behind by going back
+    #[arg(short, long, conflicts_with_all = ["remote", "url", "host", "all_hosts"])]
+    pub graph: bool,
     /// The points on a remote
     #[command(flatten)]
     pub remote: RemoteArgs,

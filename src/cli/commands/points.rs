@@ -11,6 +11,7 @@ use super::super::out::{Items, Out, complain};
 use super::super::session::Session;
 use super::{cat, remote};
 use crate::engine::create::{self, AskState, Created, Request};
+use crate::engine::descent;
 use crate::engine::marks::{self, Say};
 use crate::point::{BytePath, Marks, Point, PointId};
 use crate::render;
@@ -166,7 +167,9 @@ pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
         let host = args.host.as_deref();
         return remote::list(s, &args.remote.into(), host, args.all_hosts);
     }
-    let mut catalogue = s.engine().catalogue()?;
+    let engine = s.engine();
+    let mut catalogue = engine.catalogue()?;
+    let all = args.graph.then(|| catalogue.points.clone());
     catalogue.points.retain(|(p, _)| {
         args.tag.as_ref().is_none_or(|t| p.tags.contains(t))
             && args.trigger.as_ref().is_none_or(|t| p.trigger == *t)
@@ -185,18 +188,32 @@ pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
         s.out
             .warn(format!("{file} cannot be read: {}", line(&d.why)));
     }
+    let from = match all {
+        Some(all) => {
+            let listed = catalogue.points.iter().map(|(point, _)| point.id);
+            Some(descent::descent(&engine, &all, &listed.collect())?)
+        }
+        None => None,
+    };
     let points: Vec<Entry<'_>> = catalogue
         .points
         .iter()
         .map(|(p, m)| Entry::new(p, m))
         .collect();
+    let mut other = json!({ "damaged": damaged });
+    if let Some(from) = &from {
+        other["from"] = json!(from);
+    }
     let value = Items {
         items: &points,
-        other: json!({ "damaged": damaged }),
+        other,
     };
     s.out.result("points", value, |style| {
         if catalogue.points.is_empty() {
             return b"no restore points yet\n  try: cairn create\n".to_vec();
+        }
+        if let Some(from) = &from {
+            return render::graph::graph(&catalogue.points, from, style).into_bytes();
         }
         render::point::list(&catalogue.points, style).into_bytes()
     })?;
