@@ -13,6 +13,7 @@ mod knowledge;
 mod list;
 mod pull;
 mod push;
+mod rules;
 mod upkeep;
 
 use std::path::PathBuf;

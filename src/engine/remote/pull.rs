@@ -84,7 +84,7 @@ fn choose<'l>(
         .iter()
         .filter(|kept| match &wanted.host {
             Some(host) => kept.parcel.point.host == *host,
-            None => super::push::is_of(&kept.parcel.point, machine.as_deref(), engine),
+            None => super::rules::is_of(&kept.parcel.point, machine.as_deref(), engine),
         })
         .collect();
     if of_host.is_empty() {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::super::{Engine, EngineError};
 use super::list::{Kept, read};
-use super::push::{is_of, keeps};
+use super::rules::{is_of, keeps};
 use super::{Access, Remote, RemoteError, find};
 use crate::point::policy::Keep;
 use crate::point::{Point, PointId};

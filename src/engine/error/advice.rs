@@ -1,0 +1,234 @@
+//! What an error means for whoever asked: what is untouched, and what to do next.
+
+use std::path::PathBuf;
+
+use super::EngineError;
+use crate::point::document::RootKind;
+use crate::point::path::printable;
+use crate::system::lock::LockError;
+use crate::system::points::StoreDocumentError;
+use crate::vault::VaultError;
+
+impl EngineError {
+    /// Whether it was stopped on request.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped | Self::StoppedPrune => true,
+            Self::Vault(e) => e.is_stopped(),
+            Self::Halfway { why, .. } => why.is_stopped(),
+            _ => false,
+        }
+    }
+
+    /// A path that is none of those a point holds, with the one that may have
+    /// been meant.
+    pub(in crate::engine) fn not_in_point<'p>(
+        point: &crate::point::Point,
+        path: &std::path::Path,
+        held: impl Iterator<Item = &'p PathBuf>,
+    ) -> Self {
+        if let Some(error) = Self::known_missing(point, path) {
+            return error;
+        }
+        let known: Vec<&str> = held.filter_map(|p| p.to_str()).collect();
+        let near = path
+            .to_str()
+            .and_then(|text| crate::point::near::nearest(text, &known));
+        Self::NotInPoint {
+            point: point.id.short_among([]),
+            path: path.to_owned(),
+            near: near.map(PathBuf::from),
+        }
+    }
+
+    /// A path that a restore was to bring back, and that is neither in the point
+    /// nor on disk.
+    pub(in crate::engine) fn nowhere(point: &crate::point::Point, path: PathBuf) -> Self {
+        Self::known_missing(point, &path).unwrap_or_else(|| Self::NoSuchPath {
+            point: point.id.short_among([]),
+            path,
+        })
+    }
+
+    /// What the point itself says of a path that it does not hold.
+    fn known_missing(point: &crate::point::Point, path: &std::path::Path) -> Option<Self> {
+        let (short, held) = (point.id.short_among([]), path.to_owned());
+        let mut missing = point.completeness.missing().iter();
+        if let Some(missing) = missing.find(|m| path.starts_with(m.what.as_path())) {
+            return Some(Self::NotCaptured {
+                point: short,
+                path: held,
+                why: missing.why.clone(),
+            });
+        }
+        let config = point.config.iter().flat_map(|c| &c.roots);
+        let mut roots = config.chain(point.state.values().flat_map(|set| &set.roots));
+        let absent = roots
+            .any(|root| root.kind == RootKind::Absent && path.starts_with(root.path.as_path()));
+        absent.then_some(Self::AbsentThen {
+            point: short,
+            path: held,
+        })
+    }
+
+    /// Whether nothing was begun because somebody else is at work, or did not
+    /// end what they had begun.
+    pub fn is_kept_out(&self) -> bool {
+        matches!(
+            self,
+            Self::Lock(LockError::Held { .. }) | Self::Unfinished(_)
+        )
+    }
+
+    /// Whether the disk is full.
+    pub fn is_no_space(&self) -> bool {
+        let full = |kind| {
+            matches!(
+                kind,
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            )
+        };
+        match self {
+            Self::Vault(e) => e.is_no_space(),
+            Self::Io(e) => full(e.kind()),
+            Self::Document(StoreDocumentError::Io(e)) => full(e.kind()),
+            _ => false,
+        }
+    }
+
+    /// The file operation that failed, if one did.
+    fn io(&self) -> Option<(&std::path::Path, std::io::ErrorKind)> {
+        match self {
+            Self::Io(e) | Self::Document(StoreDocumentError::Io(e)) => Some((&e.path, e.kind())),
+            Self::Lock(LockError::Io(e)) => Some((&e.path, e.kind())),
+            Self::Vault(VaultError::Io { path, source, .. }) => Some((path, source.kind())),
+            _ => None,
+        }
+    }
+
+    /// What to do about a file operation that failed, where that can be told.
+    fn next_of_io(&self) -> Option<String> {
+        use std::io::ErrorKind;
+
+        let (path, kind) = self.io()?;
+        let path = printable(path);
+        match kind {
+            ErrorKind::ReadOnlyFilesystem => Some(format!(
+                "mount -o remount,rw \"$(findmnt -n -o TARGET -T {path})\" (or, without: cairn \
+                 restore ID --to DIR, cairn export ID FILE)"
+            )),
+            // In the vault it is full of points; elsewhere of other things.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                if !matches!(self, Self::Vault(_)) =>
+            {
+                Some(format!(
+                    "df -h {path} (then make room there, and the same command again)"
+                ))
+            }
+            ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
+                Some("sudo cairn …".to_owned())
+            }
+            // What the vault lacks is damage.
+            ErrorKind::NotFound if !matches!(self, Self::Vault(_)) => {
+                Some(format!("ls -ld {path} (is it spelt right, and mounted?)"))
+            }
+            _ => None,
+        }
+    }
+
+    /// What was left as it was, as the end of a sentence.
+    pub fn untouched(&self) -> &'static str {
+        match self {
+            Self::Unfinished(_) => "nothing more was changed",
+            Self::Halfway { .. } => {
+                "the restore is not finished; what was there before is in the restore point \
+                 taken first"
+            }
+            Self::Run(_) => "restore points are unchanged",
+            Self::StoppedPrune => "what was removed stays so, the rest is as it was",
+            e if e.is_stopped() => "nothing was changed",
+            _ => "nothing was changed",
+        }
+    }
+
+    /// The next command to run.
+    pub fn next(&self) -> String {
+        if let Some(next) = self.next_of_io() {
+            return next;
+        }
+        match self {
+            Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
+            Self::StoppedPrune => "cairn prune".into(),
+            e if e.is_stopped() => "the same command again".into(),
+            Self::OtherVersion(_) => "cairn restore ID --state SET (both together)".into(),
+            Self::LinkAbove(path) => format!(
+                "ls -l {} (and put a folder there, or: cairn restore ID --to DIR)",
+                printable(path)
+            ),
+            Self::Remote(error) => error.next(),
+            Self::Vault(VaultError::Far { .. }) => "cairn remote list (once it answers)".into(),
+            Self::NoWay(_) => "cairn diff".into(),
+            Self::NotRunning => "cairn health (it looks at any root)".into(),
+            Self::Unanswerable(_) | Self::TooLate { .. } => "cairn history".into(),
+            Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
+            Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
+            Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),
+            Self::Policy(_) => "cairn policy check".into(),
+            Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
+            Self::NotHeld { point, .. }
+            | Self::NoSuchPath { point, .. }
+            | Self::NotInPoint { point, .. }
+            | Self::AbsentThen { point, .. }
+            | Self::NotCaptured { point, .. }
+            | Self::NoSuchSet { point, .. } => {
+                format!("cairn show {point}")
+            }
+            Self::Conflicts { point, .. } => format!(
+                "cairn restore {point} --merge --allow-conflicts (or name the paths to merge)"
+            ),
+            Self::NoBase { point } => format!("cairn restore {point} --merge --merge-base ID"),
+            Self::Taken(_) => "cairn export again, with another name".into(),
+            Self::NotFresh { path, .. } => {
+                format!("cairn restore … --to {}", printable(&path.join("restored")))
+            }
+            Self::Import { next, .. } => next.clone(),
+            Self::WrongPassword(file) => format!("cairn import {file} --password-file FILE"),
+            Self::UnknownSet(_) => "cairn create -n".into(),
+            Self::NoStateVault => "cairn verify".into(),
+            Self::NoRoom { .. } => "cairn prune".into(),
+            Self::Units(_) => "systemctl --failed".into(),
+            Self::Switching { .. } => {
+                "the same command when the switch has ended, or with --lock-timeout 300".into()
+            }
+            Self::Lock(LockError::Held { .. }) => {
+                "cairn status (then again, or with --lock-timeout 300)".into()
+            }
+            Self::Vault(e) if e.is_no_space() => {
+                "cairn prune (it also frees what this attempt had stored)".into()
+            }
+            Self::Vault(_) => "cairn verify --read-data (and then with --repair)".into(),
+            Self::ToplevelGone { point, recipe, .. } => match recipe {
+                Some(line) => format!(
+                    "cairn restore {point} --rebuild (or --from URL; by hand: cairn restore \
+                     {point} --only config && {line})"
+                ),
+                None => format!("cairn restore {point} --from URL (a binary cache that has it)"),
+            },
+            Self::NotFetched {
+                unsigned, tried, ..
+            } => {
+                let signature = |t: &String| t.contains("signature");
+                match !unsigned && tried.iter().any(signature) {
+                    true => "again with --no-check-sigs, if you trust that store".into(),
+                    false => "again with --rebuild, or with --from and another store".into(),
+                }
+            }
+            Self::NoRecipe { point } => format!("cairn restore {point} --from URL"),
+            Self::NotAllowed { .. } => "sudo cairn …".into(),
+            Self::NoGeneration { .. } => "cairn generations list".into(),
+            Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
+            Self::Protected { point, .. } => format!("cairn unpin {point}"),
+            _ => "cairn status".into(),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Sending points to a remote.
+//!
+//! No lock is held: what is read never changes, and nothing has to wait for a
+//! slow line. A point that is pruned meanwhile is passed over.
+
+mod content;
+mod note;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::list::{Listing, read};
+use super::rules::{AHEAD, kept, ours};
+use super::{Access, Remote, closure, find, knowledge};
+use crate::engine::progress::Task;
+use crate::engine::{Engine, EngineError, Stores};
+use crate::point::humane::count;
+use crate::point::{Marks, Point, PointId};
+use crate::system::remotes::{self, Record};
+use crate::system::{fault, points};
+use crate::vault::{Repo, VaultError};
+use content::{copy, has_content};
+use note::note;
+pub(super) use note::{after, nothing};
+
+/// So many points are sent before they are looked for and noted: a cut costs no
+/// more than these.
+const BATCH: usize = 8;
+
+/// What a push came to.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    /// Points that are there now and were not, oldest first.
+    pub sent: Vec<PointId>,
+    /// Points whose marks were sent again.
+    pub marked: Vec<PointId>,
+    /// Points of this machine that were there already.
+    pub there: usize,
+    /// Points that the remote's own rules would not keep.
+    pub passed_over: usize,
+    /// Points that could not be sent, and why.
+    pub failed: BTreeMap<PointId, String>,
+    /// Systems that are in the store beside it.
+    pub closures: usize,
+    /// What did not work, one line each; the rest was sent.
+    pub troubles: Vec<String>,
+    /// The address.
+    pub address: String,
+}
+
+/// Sends what is not there yet. Only looks when `dry`.
+///
+/// # Errors
+/// When the remote cannot be reached or opened. What was sent by then counts.
+pub fn push(
+    engine: &Engine<'_>,
+    access: &Access,
+    with_closures: bool,
+    dry: bool,
+) -> Result<Pushed, EngineError> {
+    let remote = find(engine, access)?;
+    let outcome = send(engine, &remote, with_closures, dry);
+    if !dry {
+        let now = engine.clock.now();
+        let why = match &outcome {
+            Ok(pushed) => pushed.failed.values().next().cloned(),
+            Err(error) => Some(error.to_string()),
+        };
+        remotes::change(engine.layout, &remote.name, |record| {
+            record.tried = Some(now);
+            record.trouble = why;
+        })?;
+    }
+    outcome
+}
+
+fn send(
+    engine: &Engine<'_>,
+    remote: &Remote,
+    with_closures: bool,
+    dry: bool,
+) -> Result<Pushed, EngineError> {
+    let mut pushed = Pushed {
+        address: remote.address.to_string(),
+        ..Pushed::default()
+    };
+    let repo = remote.open(engine)?;
+    let there = read(&repo)?;
+    pushed.troubles.clone_from(&there.damaged);
+    let ours = ours(engine)?;
+    let kept = kept(engine, remote, &ours, &there)?;
+    let (mut todo, mut held) = (Vec::new(), BTreeSet::new());
+    for (point, marks) in &ours {
+        let known = there.point(point.id);
+        let whole = known.is_some() && has_content(point, &there);
+        if whole {
+            held.insert(point.id);
+        }
+        match known {
+            _ if !kept.contains(&point.id) && !whole => pushed.passed_over += 1,
+            Some(known) if whole && known.parcel.marks == *marks => pushed.there += 1,
+            _ => todo.push((point, marks, whole)),
+        }
+    }
+    if dry {
+        for (point, _, whole) in todo {
+            match whole {
+                true => pushed.marked.push(point.id),
+                false => pushed.sent.push(point.id),
+            }
+        }
+        return Ok(pushed);
+    }
+    let stores = match engine.existing_vault()? {
+        Some(vault) => Some(Stores::of(vault)?),
+        None => None,
+    };
+    begun(engine, remote, todo.iter().filter(|(.., whole)| !whole))?;
+    let task = engine.begin(&Task::Push, None);
+    for batch in todo.chunks(BATCH) {
+        engine.check_stop()?;
+        let fresh: Vec<&Point> = batch
+            .iter()
+            .filter(|(.., whole)| !whole)
+            .map(|(p, ..)| *p)
+            .collect();
+        if let Err(error) = copy(engine, stores.as_ref(), &fresh, &repo, &there) {
+            if error.is_stopped() || matches!(error, EngineError::Vault(VaultError::Far { .. })) {
+                return Err(error);
+            }
+            // One that cannot be read keeps the others from nothing.
+            for (point, marks, whole) in batch {
+                let todo = (*point, *marks, *whole);
+                one(engine, stores.as_ref(), todo, &repo, &there, &mut pushed)?;
+            }
+            continue;
+        }
+        fault::point("remote.copied");
+        note(engine, stores.as_ref(), batch, &repo, &there)?;
+        fault::point("remote.noted");
+        for (point, _, whole) in batch {
+            match whole {
+                true => pushed.marked.push(point.id),
+                false => pushed.sent.push(point.id),
+            }
+        }
+    }
+    let settled = ours.iter().map(|(point, _)| point);
+    let settled: Vec<&Point> = settled.filter(|point| held.contains(&point.id)).collect();
+    mend(
+        engine,
+        stores.as_ref(),
+        &settled,
+        &repo,
+        &there,
+        &mut pushed,
+    )?;
+    drop(task);
+    held.extend(&pushed.sent);
+    record(engine, remote, &ours, &held)?;
+    if remote.terms.knowledge
+        && let Err(error) = knowledge::tell(engine, &repo, &there)
+    {
+        pushed
+            .troubles
+            .push(format!("what was learned was not sent: {error}"));
+    }
+    if with_closures || remote.terms.closures.is_some() {
+        let points = ours.iter().map(|(point, _)| point);
+        let points = points.filter(|point| kept.contains(&point.id));
+        pushed.closures = closure::send(engine, remote, points, &mut pushed.troubles)?;
+    }
+    Ok(pushed)
+}
+
+/// Sends one point, where it can be read; says so where it cannot.
+fn one(
+    engine: &Engine<'_>,
+    stores: Option<&Stores>,
+    todo: (&Point, &Marks, bool),
+    repo: &Repo,
+    there: &Listing,
+    pushed: &mut Pushed,
+) -> Result<(), EngineError> {
+    let (point, _, whole) = todo;
+    let sent = match whole {
+        true => Ok(()),
+        false => copy(engine, stores, &[point], repo, there),
+    };
+    let sent = sent.and_then(|()| note(engine, stores, &[todo], repo, there));
+    match sent {
+        Ok(()) if whole => pushed.marked.push(point.id),
+        Ok(()) => pushed.sent.push(point.id),
+        Err(error) if error.is_stopped() => return Err(error),
+        Err(error @ EngineError::Vault(VaultError::Far { .. })) => return Err(error),
+        // Pruned since it was listed.
+        Err(_) if !points::exists(engine.layout, point.id) => {}
+        Err(error) => {
+            let id = point.id.short_among([]);
+            let why = format!("{id} was not sent: {error}");
+            pushed.troubles.push(why.clone());
+            pushed.failed.insert(point.id, why);
+        }
+    }
+    Ok(())
+}
+
+/// Sends again what is there no more because an index file there is damaged.
+/// Points that were there are looked at only then.
+fn mend(
+    engine: &Engine<'_>,
+    stores: Option<&Stores>,
+    settled: &[&Point],
+    repo: &Repo,
+    there: &Listing,
+    pushed: &mut Pushed,
+) -> Result<(), EngineError> {
+    let damaged = repo.indexes_done_without();
+    let Some(first) = damaged.first() else {
+        return Ok(());
+    };
+    for points in settled.chunks(BATCH) {
+        copy(engine, stores, points, repo, there)?;
+    }
+    pushed.troubles.push(format!(
+        "{} of the remote's index cannot be read, such as {}: what this machine keeps there was \
+         sent again where it was lost by that; cairn remote check tells of the others'",
+        count(damaged.len(), "file"),
+        first.display(),
+    ));
+    Ok(())
+}
+
+/// Writes down what is begun: content that is there and whose point never is,
+/// after a cut, is to be found by a later prune.
+fn begun<'t>(
+    engine: &Engine<'_>,
+    remote: &Remote,
+    fresh: impl Iterator<Item = &'t (&'t Point, &'t Marks, bool)>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let begun: Vec<(PointId, DateTime<Utc>)> = fresh.map(|(point, ..)| (point.id, now)).collect();
+    if !begun.is_empty() {
+        remotes::change(engine.layout, &remote.name, |record| {
+            record.unfinished.extend(begun);
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes down what is known to be there: the machine's health looks at it.
+fn record(
+    engine: &Engine<'_>,
+    remote: &Remote,
+    ours: &[(Point, Marks)],
+    held: &BTreeSet<PointId>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let there = ours.iter().map(|(point, _)| point);
+    let there = there.filter(|point| held.contains(&point.id));
+    // One that a wrong clock has put into the future must not look new for years.
+    let (past, ahead): (Vec<_>, Vec<_>) = there
+        .map(|point| point.created)
+        .partition(|at| *at <= now + AHEAD);
+    let newest = past.into_iter().max();
+    let newest = newest.or((!ahead.is_empty()).then_some(now));
+    let address = remote.address.to_string();
+    remotes::change(engine.layout, &remote.name, |record: &mut Record| {
+        record.address = address;
+        record.pushed = Some(now);
+        record.newest = newest.or(record.newest);
+        record.unfinished.retain(|id, _| !held.contains(id));
+    })?;
+    Ok(())
+}
