@@ -2,17 +2,19 @@
 //! what was, and the steps between. [`super::put`] takes them. What a capture
 //! leaves out (`.git`) is left alone.
 
+mod nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::contents::{Proven, recognise, stored_as};
+use super::contents::{Proven, recognise};
 use super::create::own_state;
 use super::links::{Names, relink};
 use super::{Engine, EngineError, Stores, config, state};
 use crate::plan::tree_diff::{
-    self, Action, Actions, Change, Kind, Modified, Node, Scope as TreeScope, Tree, Type, What,
+    self, Action, Actions, Change, Modified, Scope as TreeScope, Tree, Type, What,
 };
 use crate::point::BytePath;
 use crate::point::document::{ConfigRoot, Point, RootKind};
@@ -22,6 +24,9 @@ use crate::system::journal::Scope;
 use crate::system::ours::is_staged;
 use crate::system::tree::{self, Leave};
 use crate::vault::{Entry, EntryKind, Vault};
+
+use nodes::new_tree;
+pub(super) use nodes::{node_of, node_with, rooted};
 
 /// What files belong to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -322,36 +327,6 @@ fn plan_root(
     Ok(Some(plan))
 }
 
-/// A tree over several roots: the folders above them are filled in.
-pub(super) fn rooted(mut nodes: BTreeMap<PathBuf, Node>) -> Result<Tree, EngineError> {
-    let above: BTreeSet<PathBuf> = nodes
-        .keys()
-        .flat_map(|path| path.ancestors().skip(1))
-        .filter(|dir| !dir.as_os_str().is_empty() && !nodes.contains_key(*dir))
-        .map(Path::to_owned)
-        .collect();
-    for path in above {
-        let kind = Kind::Dir;
-        let node = Node {
-            path: path.clone(),
-            kind,
-            mode: 0,
-            uid: 0,
-            gid: 0,
-            xattrs: BTreeMap::new(),
-        };
-        nodes.insert(path, node);
-    }
-    new_tree(nodes.into_values().collect(), Path::new("/"))
-}
-
-fn new_tree(nodes: Vec<Node>, root: &Path) -> Result<Tree, EngineError> {
-    // The base itself is no part of the tree, so the top node has no parent
-    // to be checked.
-    Tree::new(nodes)
-        .map_err(|e| EngineError::NoWay(format!("the listing of {}: {e}", printable(root))))
-}
-
 /// A folder that would have to become something else, and may not go.
 fn in_the_way<'c>(changes: &'c [Change], stays: &BTreeSet<&Path>) -> Option<&'c Path> {
     let from_folder = |what: &What| {
@@ -401,43 +376,6 @@ fn tree_scope(
         None
     } else {
         TreeScope::new(&inside, now, wanted).ok()
-    }
-}
-
-/// The node of a captured entry; a file's digest is what it is stored as.
-pub(super) fn node_of(path: &Path, entry: &Entry) -> Node {
-    node_with(path, entry, stored_as(entry))
-}
-
-/// The node of a captured entry; `digest` is that of a file's content.
-pub(super) fn node_with(path: &Path, entry: &Entry, digest: [u8; 32]) -> Node {
-    let kind = match &entry.kind {
-        EntryKind::File { size, .. } => Kind::File {
-            size: *size,
-            digest,
-        },
-        EntryKind::Dir => Kind::Dir,
-        EntryKind::Symlink { target } => Kind::Symlink(target.clone()),
-        EntryKind::Fifo => Kind::Other("fifo".into()),
-        EntryKind::Socket => Kind::Other("socket".into()),
-        EntryKind::Char { device } => Kind::Other(format!("char {device}")),
-        EntryKind::Block { device } => Kind::Other(format!("block {device}")),
-    };
-    let xattrs = match kind {
-        Kind::File { .. } | Kind::Dir => entry
-            .xattrs
-            .iter()
-            .map(|x| (x.name.clone().into_bytes(), x.value.clone()))
-            .collect(),
-        _ => BTreeMap::new(),
-    };
-    Node {
-        path: path.to_owned(),
-        kind,
-        mode: entry.mode,
-        uid: entry.uid,
-        gid: entry.gid,
-        xattrs,
     }
 }
 

@@ -4,15 +4,17 @@
 //! its own before anything is stored. What is stored then is whole or gone, as
 //! a point that is taken here: marker, content, roots, document.
 
+mod content;
+
 use std::io::Read;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use super::export::{CLOSURE, DOCUMENT, FOLDER, MARKS, TAG};
 use super::{Engine, EngineError, create};
 use crate::nix::store_path::StorePath;
-use crate::point::document::{ConfigRoot, Imported, MAX_BYTES, Pin, RootKind};
+use crate::point::document::{Imported, MAX_BYTES, Pin};
 use crate::point::parcel::There;
-use crate::point::{BytePath, Marks, Point};
+use crate::point::{Marks, Point};
 use crate::system::container::{self, ContainerError};
 use crate::system::lock::Mode;
 use crate::system::scratch::Scratch;
@@ -20,6 +22,9 @@ use crate::system::{At, fault, nix_cli, pins, points, store};
 use crate::vault::{
     Entry, EntryKind, Opened, RecoveryPassword, Repo, SnapshotInfo, Vault, VaultDir,
 };
+
+pub(super) use content::plausible;
+use content::{find, held, parts, same};
 
 /// Longest marks.
 const MAX_MARKS: u64 = 64 << 10;
@@ -264,89 +269,6 @@ fn check(
         snapshots,
         closure,
     })
-}
-
-/// Whether the paths of a document are such as this program writes: absolute,
-/// without `..`, and never `/` itself.
-pub(super) fn plausible(point: &Point) -> Result<(), String> {
-    let config = point.config.iter().flat_map(|c| &c.roots);
-    let state = point.state.values();
-    let roots = config.chain(state.clone().flat_map(|s| &s.roots));
-    let excluded = state.flat_map(|s| &s.excluded);
-    let paths = roots.map(|r: &ConfigRoot| &r.path).chain(excluded);
-    let plain = |path: &BytePath| {
-        let mut parts = path.0.components();
-        let absolute = parts.next() == Some(Component::RootDir);
-        let below = parts.clone().next().is_some();
-        absolute && below && parts.all(|p| matches!(p, Component::Normal(_)))
-    };
-    match paths.into_iter().find(|path| !plain(path)) {
-        Some(path) => Err(format!("it names the path {path}")),
-        None => Ok(()),
-    }
-}
-
-/// One part of a point, as its document has it.
-struct Part<'p> {
-    what: String,
-    snapshot: Option<&'p str>,
-    tree: &'p str,
-    hash: &'p str,
-    present: bool,
-}
-
-impl Part<'_> {
-    /// Whether there is content of it.
-    fn is_held(&self) -> bool {
-        self.snapshot.is_some() || self.present
-    }
-}
-
-fn parts(point: &Point) -> Vec<Part<'_>> {
-    let config = point.config.iter().map(|c| {
-        let what = "the configuration".to_owned();
-        (what, c.snapshot(), &c.tree, &c.hash, &c.roots)
-    });
-    let state = point.state.iter().map(|(name, set)| {
-        let what = format!("state {}", name.escape_default());
-        (what, set.snapshot(), &set.tree, &set.hash, &set.roots)
-    });
-    let part = |(what, snapshot, tree, hash, roots): (_, _, _, _, &Vec<ConfigRoot>)| Part {
-        what,
-        snapshot,
-        tree,
-        hash,
-        present: roots.iter().any(|r| r.kind != RootKind::Absent),
-    };
-    config
-        .map(|(w, s, t, h, r)| part((w, s, t.as_str(), h.as_str(), r)))
-        .chain(state.map(|(w, s, t, h, r)| part((w, s, t.as_str(), h.as_str(), r))))
-        .collect()
-}
-
-/// Whether the file holds all that the document says, unchanged.
-fn held(repo: &Repo, snapshots: &[SnapshotInfo], point: &Point) -> Result<(), EngineError> {
-    for part in parts(point).iter().filter(|part| part.is_held()) {
-        let Some(found) = find(snapshots, point, part.tree) else {
-            return Err(EngineError::NoWay(format!("{} is not in it", part.what)));
-        };
-        same(repo, &found.id, part.hash, &part.what)?;
-    }
-    Ok(())
-}
-
-/// Whether a snapshot's content is that of a document.
-fn same(repo: &Repo, snapshot: &str, hash: &str, what: &str) -> Result<(), EngineError> {
-    if !hash.is_empty() && repo.content_hash(snapshot)? != *hash {
-        return Err(EngineError::NoWay(format!("{what} is another one")));
-    }
-    Ok(())
-}
-
-/// A tree has the same id wherever it is copied to.
-fn find<'s>(snapshots: &'s [SnapshotInfo], point: &Point, tree: &str) -> Option<&'s SnapshotInfo> {
-    let tag = point.id.to_string();
-    snapshots.iter().find(|s| s.tag == tag && s.tree == tree)
 }
 
 /// The point of this id that is here; refuses another one.

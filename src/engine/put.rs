@@ -10,6 +10,9 @@
 //! sockets, other file systems) would have to move along, services keep their
 //! folders open, and where a folder is a mount point it cannot be done.
 
+mod above;
+mod place;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
@@ -26,14 +29,17 @@ use super::progress::Task;
 use super::step::step;
 use super::{Engine, EngineError, Stores};
 use crate::plan::tree_diff::Action;
+use crate::point::PointId;
 use crate::point::path::printable;
-use crate::point::{BytePath, PointId};
 use crate::system::At;
-use crate::system::beneath::{Attributes, Beneath, Put, dress_fd, kind};
+use crate::system::beneath::{Attributes, Beneath, dress_fd, kind};
 use crate::system::flush::{self, Unflushed};
-use crate::system::ours::{PREFIX, is_staged};
+use crate::system::ours::PREFIX;
 use crate::system::sparse::Sparse;
 use crate::vault::{Entry, EntryKind, Vault};
+
+use above::sweep;
+pub(super) use above::{missing_above, relative, take_away};
 
 /// One root, its new contents staged.
 pub(super) struct Staged<'a> {
@@ -139,76 +145,6 @@ fn coming(plan: &RootPlan) -> BTreeSet<&Path> {
     let steps = plan.actions.steps.iter();
     let coming = steps.filter(|a| matches!(a, Action::CreateDir(_) | Action::Write(_)));
     coming.map(Action::path).collect()
-}
-
-/// Folders above the roots that are not there and will be made.
-pub(super) fn missing_above(
-    engine: &Engine<'_>,
-    plans: &[RootPlan],
-) -> Result<Vec<BytePath>, EngineError> {
-    let top = Beneath::open(engine.layout.root())?;
-    let mut missing = BTreeSet::new();
-    for plan in plans.iter().filter(|p| !p.changes.is_empty()) {
-        for folder in relative(&plan.base).ancestors() {
-            if top.stat(folder)?.is_some() {
-                break;
-            }
-            missing.insert(Path::new("/").join(folder));
-        }
-    }
-    Ok(missing.into_iter().map(BytePath).collect())
-}
-
-/// Takes folders away that a restore had made above its roots; one that holds
-/// something by now stays.
-pub(super) fn take_away(engine: &Engine<'_>, folders: &[BytePath]) -> Result<(), EngineError> {
-    if folders.is_empty() {
-        return Ok(());
-    }
-    let top = Beneath::open(engine.layout.root())?;
-    let mut deepest_first: Vec<&Path> = folders.iter().map(BytePath::as_path).collect();
-    deepest_first.sort_by_key(|f| std::cmp::Reverse(f.components().count()));
-    for folder in deepest_first.into_iter().map(relative) {
-        match top.remove_dir(folder) {
-            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            other => other?,
-        }
-        let above = folder.parent().unwrap_or(Path::new(""));
-        if top.stat(above)?.is_some() {
-            top.sync(above)?;
-        }
-    }
-    Ok(())
-}
-
-/// A logical path as one below `/`.
-pub(super) fn relative(logical: &Path) -> &Path {
-    logical.strip_prefix("/").unwrap_or(logical)
-}
-
-/// Removes what a crash left staged: in the root, and beside it.
-fn sweep(top: &Beneath, plan: &RootPlan) -> Result<(), EngineError> {
-    let base = relative(&plan.base);
-    let mut todo = vec![relative(plan.root.path.as_path()).to_owned()];
-    let mut beside = Some(base.to_owned());
-    while let Some(dir) = beside.take().or_else(|| todo.pop()) {
-        let deep = dir != base;
-        for (name, kind) in top.entries(&dir)? {
-            let path = dir.join(&name);
-            match (kind == FileType::Directory, is_staged(&name)) {
-                (true, true) => match top.remove_dir(&path) {
-                    // Somebody put something into it: that is not ours.
-                    Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-                    other => other?,
-                },
-                (true, false) if deep => todo.push(path),
-                (true, false) => {}
-                (false, true) => top.remove_file(&path)?,
-                (false, false) => {}
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Staged<'_> {
@@ -327,12 +263,6 @@ impl Staged<'_> {
         proven.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a file has other names, perhaps outside: then it is replaced,
-    /// never changed.
-    fn is_shared(&self, path: &Path) -> Result<bool, EngineError> {
-        Ok(self.base.stat(path)?.is_some_and(|s| s.st_nlink > 1))
-    }
-
     /// The nearest folder above `path` that is there now and is not to go.
     fn staying_folder(&self, path: &Path) -> Result<PathBuf, EngineError> {
         // From the top, so that nothing is looked for behind a link.
@@ -347,122 +277,6 @@ impl Staged<'_> {
             staying = dir;
         }
         Ok(staying.to_owned())
-    }
-
-    /// Takes the steps; gives the number of changes.
-    pub(super) fn put_in_place(&self, engine: &Engine<'_>) -> Result<usize, EngineError> {
-        let mut touched: BTreeSet<&Path> = BTreeSet::new();
-        for parent in &self.plan.actions.parents {
-            step("restore.parent", || {
-                self.base.create_dir(&parent.path)?;
-                self.dress(&parent.path)
-            })?;
-            touched.extend(parent.path.parent());
-        }
-        for action in &self.plan.actions.steps {
-            engine.check_stop()?;
-            step("restore.file", || self.take(action))?;
-            touched.extend(action.path().parent());
-        }
-        // A folder that went is not there to be flushed; something else may be.
-        step("restore.flushed", || {
-            let mut unflushed = Unflushed::default();
-            for dir in touched.into_iter().filter(|dir| self.is_folder(dir)) {
-                let folder = self.base.folder(dir)?;
-                unflushed
-                    .add(folder)
-                    .map_err(io::Error::from)
-                    .at("look at", self.base.path().join(dir))?;
-            }
-            flush_all(&self.base, unflushed)
-        })?;
-        Ok(self.plan.changes.len())
-    }
-
-    /// Whether a folder that something was put into or taken from is one still.
-    fn is_folder(&self, dir: &Path) -> bool {
-        let comes = self.comes.contains(dir) && {
-            let entry = self.plan.entry(dir);
-            entry.is_some_and(|e| e.kind == EntryKind::Dir)
-        };
-        comes || !self.goes.contains(dir)
-    }
-
-    fn take(&self, action: &Action) -> Result<(), EngineError> {
-        match action {
-            // What comes in its place takes it away.
-            Action::Remove(path) | Action::RemoveDir(path) if self.comes.contains(&**path) => {}
-            Action::Remove(path) => self.base.remove_file(path)?,
-            Action::RemoveDir(path) => self.base.remove_dir(path)?,
-            Action::CreateDir(path) => self.create_dir(path)?,
-            Action::Write(node) => self.write(&node.path)?,
-            Action::SetMeta(node) => match self.files.get(&node.path) {
-                Some(staged) => self.put(staged, &node.path)?,
-                None => self.dress(&node.path)?,
-            },
-            Action::SetDirMeta(node) => self.dress(&node.path)?,
-        }
-        Ok(())
-    }
-
-    fn put(&self, from: &Path, to: &Path) -> Result<(), EngineError> {
-        match self.base.put(from, to)? {
-            Put::Whole => Ok(()),
-            Put::Within => self.dress(to),
-        }
-    }
-
-    fn create_dir(&self, path: &Path) -> Result<(), EngineError> {
-        if !self.goes.contains(path) {
-            return Ok(self.base.create_dir(path)?);
-        }
-        let temporary = self.temporary(path)?;
-        self.base.create_dir(&temporary)?;
-        self.put(&temporary, path)
-    }
-
-    fn write(&self, path: &Path) -> Result<(), EngineError> {
-        if let Some(staged) = self.files.get(path) {
-            return self.put(staged, path);
-        }
-        let Some(entry) = self.plan.entry(path) else {
-            return Ok(());
-        };
-        let temporary = self.temporary(path)?;
-        let node = |kind, device| self.base.make_node(&temporary, kind, device);
-        match &entry.kind {
-            EntryKind::Symlink { target } => self.base.symlink(target, &temporary)?,
-            EntryKind::Fifo => node(FileType::Fifo, 0)?,
-            EntryKind::Char { device } => node(FileType::CharacterDevice, *device)?,
-            EntryKind::Block { device } => node(FileType::BlockDevice, *device)?,
-            EntryKind::File { .. } | EntryKind::Dir | EntryKind::Socket => return Ok(()),
-        }
-        self.dress_as(&temporary, entry)?;
-        self.put(&temporary, path)
-    }
-
-    /// A name beside `path` that is free.
-    fn temporary(&self, path: &Path) -> Result<PathBuf, EngineError> {
-        let temporary = path.with_file_name(format!("{PREFIX}{}-link", self.id.hex()));
-        self.base.remove_file(&temporary)?;
-        Ok(temporary)
-    }
-
-    fn dress(&self, path: &Path) -> Result<(), EngineError> {
-        match self.plan.entry(path) {
-            Some(entry) => self.dress_as(path, entry),
-            None => Ok(()),
-        }
-    }
-
-    fn dress_as(&self, path: &Path, entry: &Entry) -> Result<(), EngineError> {
-        let wanted = attributes(entry);
-        match entry.kind {
-            EntryKind::Symlink { .. } => self.base.dress_symlink(path, &wanted)?,
-            EntryKind::File { .. } | EntryKind::Dir => self.base.dress(path, &wanted)?,
-            _ => self.base.dress_node(path, &wanted)?,
-        }
-        Ok(())
     }
 }
 

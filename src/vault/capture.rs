@@ -13,12 +13,13 @@ use rustic_core::{BackupOptions, FileType, ParentOptions};
 use crate::vault::digest::{Line, LineKind, bytes, content_hash, sha};
 use crate::vault::error::VaultError;
 use crate::vault::log::{CaptureLog, Seen};
-use crate::vault::repo::{Repo, one_line};
+use crate::vault::repo::Repo;
 use crate::vault::source::StrictSource;
 use crate::vault::store::parse_id;
 use crate::vault::types::{CaptureRequest, Captured, Entry, EntryKind};
 use crate::vault::view::View;
 use crate::vault::walk::WalkPlan;
+use crate::vault::words::one_line;
 
 pub(crate) const OPERATION: &str = "capture";
 

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use rustic_core::{BytesList, FileType, Id, RusticError, WriteBackend};
 
 use crate::fault;
-use crate::vault::repo::one_line;
 use crate::vault::store::{READ, StoreResult, WRITE, failed};
+use crate::vault::words::one_line;
 
 /// A server that keeps a repository.
 #[derive(Clone)]

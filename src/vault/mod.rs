@@ -48,6 +48,7 @@ mod upkeep;
 mod view;
 mod walk;
 mod watch;
+mod words;
 
 use std::io::{Read, Write};
 use std::path::Path;

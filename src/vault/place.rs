@@ -14,8 +14,9 @@ use rustic_core::{Credentials, FileType, Id, KeyOptions, WriteBackend};
 use crate::point::address::Address;
 use crate::vault::error::VaultError;
 use crate::vault::far::Far;
-use crate::vault::repo::{Repo, one_line};
+use crate::vault::repo::Repo;
 use crate::vault::store::Store;
+use crate::vault::words::one_line;
 
 /// Seconds that a server may take for one request.
 const TIMEOUT: &str = "PT2M";

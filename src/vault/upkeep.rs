@@ -10,10 +10,11 @@ use rustic_core::{CheckOptions, CheckResults, FileType, Id, LimitOption, PruneOp
 use sha2::{Digest, Sha256};
 
 use crate::vault::error::VaultError;
-use crate::vault::repo::{Repo, one_line, reason};
+use crate::vault::repo::{Repo, reason};
 use crate::vault::store::parse_id;
 use crate::vault::types::{CheckReport, Forgotten, PruneStats};
 use crate::vault::view::View;
+use crate::vault::words::one_line;
 
 const CHECK: &str = "check";
 const PRUNE: &str = "prune";
