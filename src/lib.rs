@@ -10,8 +10,8 @@
 //!
 //! `nix`, `point`, `learn`, `heal` and `plan` are pure: no files, processes, clock or
 //! randomness. `system` is the only place with effects on the machine, `vault`
-//! the only one that touches stored content. `fault` is beside them all: it does
-//! nothing, but for tests. `ARCHITECTURE.md` has the tour.
+//! the only one that touches stored content. `fault` and `parallel` are beside them
+//! all: the one does nothing, but for tests, the other only what it is given. `ARCHITECTURE.md` has the tour.
 
 pub mod cli;
 pub mod engine;
@@ -20,6 +20,7 @@ pub mod heal;
 pub mod health;
 pub mod learn;
 pub mod nix;
+mod parallel;
 pub mod plan;
 pub mod point;
 pub mod render;

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::EngineError;
-use super::parallel::each;
 use crate::nix::nar::HashingWriter;
+use crate::parallel::each;
 use crate::point::tree::{Kind, Node};
 use crate::system::{At, tree};
 use crate::vault::{Entry, EntryKind, Vault};

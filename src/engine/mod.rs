@@ -31,7 +31,6 @@ mod links;
 pub mod marks;
 pub mod merge;
 pub mod notify;
-mod parallel;
 pub mod policy;
 pub mod progress;
 pub mod prune;

@@ -24,10 +24,10 @@ use rustix::fs::FileType;
 
 use super::apply::{Part, RootPlan};
 use super::contents::Proven;
-use super::parallel::each;
 use super::progress::Task;
 use super::step::step;
 use super::{Engine, EngineError, Stores};
+use crate::parallel::each;
 use crate::plan::tree_diff::Action;
 use crate::point::PointId;
 use crate::point::path::printable;

@@ -8,6 +8,7 @@ use rustic_core::repofile::{BlobType, SnapshotFile, SnapshotId};
 use rustic_core::{BlobId, FileType, Id, Repository};
 use sha2::{Digest, Sha256};
 
+use crate::parallel;
 use crate::vault::capture::cheap_digest;
 use crate::vault::digest::{Line, LineKind, bytes, content_hash, sha};
 use crate::vault::error::VaultError;
@@ -18,6 +19,10 @@ use crate::vault::types::{DamagedSnapshot, Entry, EntryKind, SnapshotInfo, Snaps
 
 const LIST: &str = "list the snapshot";
 const READ: &str = "read a file";
+
+/// So many small files are asked of a server at once: what takes the time is to
+/// wait for each answer.
+const AT_ONCE: usize = 16;
 
 /// A snapshot's id, and its file or why it cannot be read.
 pub(crate) type SnapshotRead = (Id, Result<SnapshotFile, VaultError>);
@@ -178,22 +183,25 @@ impl Repo {
     /// the first damaged one.
     pub(crate) fn snapshot_files(
         &self,
-        repo: &Repository<impl rustic_core::Open>,
+        repo: &Repository<impl rustic_core::Open + Sync>,
     ) -> Result<Vec<SnapshotRead>, VaultError> {
         let operation = "read the snapshot";
-        let mut files = Vec::new();
-        for id in self.list(FileType::Snapshot)? {
-            let view = self.view();
-            let file = self.snapshot(operation, &view, repo, SnapshotId::from(id));
+        let read = |id: &Id| {
+            let file = self.snapshot(operation, &self.view(), repo, SnapshotId::from(*id));
             match file {
                 // A server that does not answer says nothing of its files.
-                Err(error @ VaultError::Far { .. }) => return Err(error),
+                Err(error @ VaultError::Far { .. }) => Err(error),
                 // Forgotten by someone else since it was listed.
-                Err(_) if !self.is_there(FileType::Snapshot, &id)? => {}
-                file => files.push((id, file)),
+                Err(_) if !self.is_there(FileType::Snapshot, id)? => Ok(None),
+                file => Ok(Some((*id, file))),
             }
-        }
-        Ok(files)
+        };
+        let ids = self.list(FileType::Snapshot)?;
+        let files = match self.store.is_far() {
+            true => parallel::at_once(AT_ONCE, &ids, read)?,
+            false => parallel::each(&ids, read)?,
+        };
+        Ok(files.into_iter().flatten().collect())
     }
 }
 

@@ -53,6 +53,11 @@ impl Store {
         Self::Disk(Disk::new(root))
     }
 
+    /// Whether each file is asked of a server.
+    pub(crate) const fn is_far(&self) -> bool {
+        matches!(self, Self::Far(_))
+    }
+
     /// Its directory, or its address, which names no secret.
     pub(crate) fn root(&self) -> &Path {
         match self {

@@ -10,17 +10,29 @@ use std::thread;
 /// So few are not worth a thread of their own.
 const FEW: usize = 8;
 
-/// Works on all items, and gives what came of each, in order. After an error
-/// nothing new is begun.
+/// Works on all items, as many at once as there are cores, and gives what came of
+/// each, in order. After an error nothing new is begun.
 ///
 /// # Errors
 /// The first one, by time.
-pub(super) fn each<T: Sync, R: Send, E: Send>(
+pub(crate) fn each<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(items.len() / FEW);
+    at_once(cores.min(items.len() / FEW), items, work)
+}
+
+/// As [`each`], so many at once: for work that waits for others.
+///
+/// # Errors
+/// The first one, by time.
+pub(crate) fn at_once<T: Sync, R: Send, E: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let threads = threads.min(items.len());
     if threads < 2 {
         return items.iter().map(work).collect();
     }
