@@ -237,6 +237,17 @@ fn a_repository_that_lost_its_settings_is_not_made_anew_over_it() {
     let refused = add(far.to_str().unwrap()).ends(1);
     assert!(refused.err.contains("no settings"), "{}", refused.err);
     same(&before, &contents(&far), "the remote");
+    // A repository that was never finished is made anew.
+    let begun = tower.home().join("begun");
+    assert!(add(begun.to_str().unwrap()).code == 0);
+    tower.ok(&["remote", "remove", "again"]);
+    for key in fs::read_dir(begun.join("keys")).unwrap() {
+        fs::remove_file(key.unwrap().path()).unwrap();
+    }
+    assert!(add(begun.to_str().unwrap()).ends(0).out.contains("made"));
+    tower.ok(&["remote", "push", "again"]);
+    tower.ok(&["remote", "check", "again", "--read-data"]);
+    tower.ok(&["remote", "remove", "again"]);
     // Digits of an address are no answer of a server.
     let gone = add("rest:http://127.0.0.1:1/404/NotFound").ends(1);
     assert!(!gone.err.contains("no repository"), "{}", gone.err);

@@ -141,6 +141,22 @@ impl Place {
         }
     }
 
+    /// Whether the making of a repository was cut off there: it has settings, and
+    /// neither a key nor anything that one would open.
+    ///
+    /// # Errors
+    ///
+    /// What the system or the server says.
+    pub fn is_half_made(&self) -> Result<bool, VaultError> {
+        let repo = self.repo(MasterKey::new());
+        for tpe in [FileType::Key, FileType::Pack, FileType::Snapshot] {
+            if self.is_there(&repo, tpe)? {
+                return Ok(false);
+            }
+        }
+        self.is_there(&repo, FileType::Config)
+    }
+
     fn repo(&self, key: MasterKey) -> Repo {
         Repo::in_store(self.store.clone(), key, self.cache.clone()).lenient()
     }
@@ -162,6 +178,10 @@ impl Place {
                     reason: format!("it has {what} of a repository, and no settings"),
                 });
             }
+        }
+        if self.is_half_made()? {
+            let settings = self.store.remove(FileType::Config, &Id::default());
+            settings.map_err(|error| repo.fault("remove the settings of", error))?;
         }
         repo.init(|repo, (view, handle)| {
             let options = KeyOptions::default().with_created(true);

@@ -102,7 +102,7 @@ pub fn add(
             Err(other) => return Ok(Err(other)),
         }
     }
-    let made = !remote.place.is_taken()?;
+    let made = !remote.place.is_taken()? || (new && remote.place.is_half_made()?);
     let none = || RemoteError::NoRepository {
         name: name.clone(),
         address: remote.address.to_string(),
