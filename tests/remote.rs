@@ -601,6 +601,18 @@ fn systems_go_to_a_nix_store_beside_the_remote() {
     assert_eq!(pushed["closures"], 1, "{pushed}");
     let hash = &tower.path(System::Two)["/nix/store/".len()..][..32];
     assert!(cache.join(format!("{hash}.narinfo")).exists());
+    // On a machine that is reached by ssh.
+    if let Some((_server, bin)) = Server::sftp() {
+        let far = dir.path().join("store");
+        let closures = format!("ssh://backup?remote-store={}", far.display());
+        let off = json!({ "url": url, "passwordFile": password(&tower), "closures": closures });
+        policy(&tower, json!({ "off": off }));
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut push = tower.command(&["remote", "push", "--closure"]);
+        let pushed = Run::from(push.env("PATH", path).output().unwrap()).ends(0);
+        assert!(!pushed.err.contains("not sent"), "{}", pushed.err);
+        assert!(far.join(&tower.path(System::Two)[1..]).exists());
+    }
     // Without a store, it is said.
     policy(
         &tower,

@@ -70,6 +70,12 @@ pub fn copy_to(layout: &Layout, url: &str, paths: &[StorePath]) -> Call {
     call.args(paths.iter().map(StorePath::to_absolute_path))
 }
 
+/// The same, with a private key for the `ssh` that Nix runs.
+pub fn with_ssh_key(call: Call, key: &str) -> Call {
+    let before = std::env::var("NIX_SSHOPTS").unwrap_or_default();
+    call.env("NIX_SSHOPTS", format!("{before} -i {key}").trim_start())
+}
+
 /// Compares store paths with the hashes that Nix's database has of them.
 pub fn verify_paths(layout: &Layout, paths: &[StorePath]) -> Call {
     with_store(Call::new("nix-store"), layout)

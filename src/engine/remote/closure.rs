@@ -42,6 +42,12 @@ pub(super) fn send<'p>(
             call = call.env(name, value);
         }
     }
+    // A machine that is reached by ssh likewise.
+    if url.starts_with("ssh")
+        && let Some(key) = remote.secrets.get("CAIRN_SSH_KEY")
+    {
+        call = nix_cli::with_ssh_key(call, key);
+    }
     match engine.runner.check(&call) {
         Ok(_) => Ok(all.len()),
         Err(error) => {
