@@ -7,8 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     if let Ok(address) = text.parse::<Address>() {
-        let shown = address.to_string();
-        assert_eq!(shown.parse::<Address>().unwrap().to_string(), shown);
+        assert_eq!(address.to_string().parse::<Address>().unwrap(), address);
     }
     let Ok(parcel) = Parcel::parse(text) else { return };
     let again = Parcel::parse(&parcel.to_text().unwrap()).unwrap();

@@ -60,15 +60,23 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        if has_password(text) {
+        let seen: String = text.chars().filter(|c| !c.is_control()).collect();
+        if has_password(text) || has_password(&seen) {
             return Err(AddressError::Password);
         }
         let part = |why: &str| AddressError::Part {
             address: text.to_owned(),
             why: why.to_owned(),
         };
+        if seen != text {
+            return Err(part("has a character in it that cannot be seen"));
+        }
         let web = |rest: &str| -> Result<Url, AddressError> {
             let url = Url::parse(rest).map_err(|e| part(&format!("cannot be read: {e}")))?;
+            // However it was written.
+            if url.password().is_some() {
+                return Err(AddressError::Password);
+            }
             if url.query().is_some() || url.fragment().is_some() {
                 return Err(part("has a ? or # in it, which names no repository"));
             }
@@ -89,6 +97,9 @@ impl FromStr for Address {
                 false => format!("https://{rest}"),
             };
             let mut endpoint = web(&full)?;
+            if !endpoint.username().is_empty() {
+                return Err(part("has a user in it, which an object store has not"));
+            }
             let path = endpoint.path().trim_matches('/').to_owned();
             let (bucket, prefix) = path.split_once('/').unwrap_or((&path, ""));
             if bucket.is_empty() {
@@ -104,18 +115,20 @@ impl FromStr for Address {
         }
         if let Some(rest) = text.strip_prefix("sftp:") {
             let (host, path) = match rest.strip_prefix("//") {
-                Some(rest) => rest
-                    .split_once('/')
-                    .map(|(host, path)| (host, format!("/{path}"))),
-                None => rest
-                    .split_once(':')
-                    .map(|(host, path)| (host, path.to_owned())),
+                Some(rest) => rest.split_once('/'),
+                None => rest.split_once(':'),
             }
             .ok_or_else(|| part("names no directory"))?;
-            if host.is_empty() || path.is_empty() || host.starts_with('-') {
-                return Err(part("names no host or no directory"));
+            let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
+            if name.is_empty() || name.starts_with([':', '-']) || host.starts_with('-') {
+                return Err(part("names no host"));
             }
-            let host = host.to_owned();
+            if !path.starts_with('/') {
+                return Err(part(
+                    "needs the whole path of the directory: sftp:HOST:/PATH, or sftp://HOST:PORT//PATH",
+                ));
+            }
+            let (host, path) = (host.to_owned(), path.to_owned());
             return Ok(Self::Sftp { host, path });
         }
         match text.starts_with('/') && !text.contains('\0') {
@@ -130,10 +143,8 @@ fn has_password(text: &str) -> bool {
     let Some((_, rest)) = text.split_once(':') else {
         return false;
     };
-    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
-    let server = rest.trim_start_matches('/').split('/').next().unwrap_or("");
-    let user = server.rsplit_once('@').map_or("", |(user, _)| user);
-    !text.starts_with('/') && user.contains(':')
+    let user = |part: &str| part.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    !text.starts_with('/') && rest.split('/').any(user)
 }
 
 impl fmt::Display for Address {
@@ -149,6 +160,10 @@ impl fmt::Display for Address {
                 let server = endpoint.as_str().trim_end_matches('/');
                 let name = format!("{bucket}/{prefix}");
                 write!(f, "s3:{server}/{}", name.trim_end_matches('/'))
+            }
+            // With a port or the like, only the other way of writing it is clear.
+            Self::Sftp { host, path } if host.contains([':', '/']) => {
+                write!(f, "sftp://{host}/{path}")
             }
             Self::Sftp { host, path } => write!(f, "sftp:{host}:{path}"),
         }
@@ -168,9 +183,12 @@ mod tests {
             ("s3:https://h:9000/b/c/d/", "s3:https://h:9000/b/c/d"),
             ("s3:s3.amazonaws.com/b", "s3:https://s3.amazonaws.com/b"),
             ("sftp:me@h:/srv/x", "sftp:me@h:/srv/x"),
-            ("sftp://me@h:2222/srv/x", "sftp:me@h:2222:/srv/x"),
+            ("sftp://me@h:2222//srv/x", "sftp://me@h:2222//srv/x"),
+            ("sftp://me@h//srv/x", "sftp:me@h:/srv/x"),
         ] {
-            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(address));
         }
     }
 
@@ -186,6 +204,11 @@ mod tests {
             "s3:h?b/c",
             "rest:https://h/x?y",
             "sftp:host",
+            "sftp:me@:/x",
+            "sftp:host:srv/x",
+            "sftp://host:22/srv/x",
+            "rest:https://h/\tx",
+            "s3:https://me@h/b",
             "sftp:-oProxyCommand=x:/y",
             "b2:bucket",
         ] {
@@ -197,6 +220,8 @@ mod tests {
             "s3:https://a:hunter2@h/b",
             "rest:http://me:hunter2@[h/",
             "b2:me:hunter2@h",
+            "s3::me:\0hunter2@s://h/b",
+            "rest:h\nttps://me:hunter2@h/",
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(!error.to_string().contains("hunter2"), "{error}");
