@@ -7,18 +7,11 @@
   pkgs,
   utils,
   ...
-}:
+}@args:
 
 let
   cfg = config.services.cairn;
-  parts = import ./parts.nix {
-    inherit
-      config
-      lib
-      pkgs
-      utils
-      ;
-  };
+  parts = import ./parts.nix args;
   judged = parts.bootGate.enable;
 
   loader = options.boot.loader.systemd-boot;

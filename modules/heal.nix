@@ -5,18 +5,11 @@
   pkgs,
   utils,
   ...
-}:
+}@args:
 
 let
   cfg = config.services.cairn;
-  parts = import ./parts.nix {
-    inherit
-      config
-      lib
-      pkgs
-      utils
-      ;
-  };
+  parts = import ./parts.nix args;
   heal = cfg.settings.heal;
 in
 {

@@ -11,18 +11,11 @@
   pkgs,
   utils,
   ...
-}:
+}@args:
 
 let
   cfg = config.services.cairn;
-  parts = import ./parts.nix {
-    inherit
-      config
-      lib
-      pkgs
-      utils
-      ;
-  };
+  parts = import ./parts.nix args;
   inherit (parts) preSwitch gate;
 
   timeout = lib.getExe' pkgs.coreutils "timeout";

@@ -6,18 +6,11 @@
   pkgs,
   utils,
   ...
-}:
+}@args:
 
 let
   cfg = config.services.cairn;
-  parts = import ./parts.nix {
-    inherit
-      config
-      lib
-      pkgs
-      utils
-      ;
-  };
+  parts = import ./parts.nix args;
   inherit (cfg) metrics;
   address =
     if lib.hasInfix ":" metrics.listenAddress then

@@ -5,6 +5,7 @@
   lib,
   pkgs,
   utils,
+  ...
 }:
 
 let

@@ -7,18 +7,11 @@
   pkgs,
   utils,
   ...
-}:
+}@args:
 
 let
   cfg = config.services.cairn;
-  parts = import ./parts.nix {
-    inherit
-      config
-      lib
-      pkgs
-      utils
-      ;
-  };
+  parts = import ./parts.nix args;
 
   # What is done by the clock, and when, by the names of fields.
   jobs = {
