@@ -75,8 +75,17 @@ impl Repo {
         let archived = self.call_writing(OPERATION, &view, || {
             repo.archive(&options, &source, snapshot, &paths)
         });
+        self.kept(&log, &view, archived)
+    }
 
-        // The source's own error is the cause of whatever the library said.
+    /// What came of archiving. The source's own error is the cause of whatever
+    /// the library said; a snapshot that is not as it was seen does not stay.
+    pub(crate) fn kept(
+        &self,
+        log: &CaptureLog,
+        view: &View,
+        archived: Result<SnapshotFile, VaultError>,
+    ) -> Result<Captured, VaultError> {
         if let Some(failure) = log.take_failure() {
             if let Ok(snapshot) = &archived {
                 self.withdraw(snapshot);
@@ -103,7 +112,7 @@ impl Repo {
     }
 
     /// Compares what the library says it stored with what was walked.
-    pub(crate) fn verified(
+    fn verified(
         &self,
         snapshot: &SnapshotFile,
         mut seen: Seen,

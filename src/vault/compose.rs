@@ -51,18 +51,7 @@ impl Repo {
         let archived = self.call_writing(OPERATION, &view, || {
             repo.archive(&options, &source, snapshot, &paths)
         });
-        if let Some(failure) = log.take_failure() {
-            if let Ok(snapshot) = &archived {
-                self.withdraw(snapshot);
-            }
-            return Err(failure);
-        }
-        let snapshot = archived?;
-        let captured = self.verified(&snapshot, log.take(), view.written());
-        if captured.is_err() {
-            self.withdraw(&snapshot);
-        }
-        captured
+        self.kept(&log, &view, archived)
     }
 }
 
