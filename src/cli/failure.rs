@@ -6,7 +6,7 @@ use std::io;
 use serde_json::json;
 
 use super::out::{VERSION, complain};
-use super::{Exit, commands};
+use super::{Exit, commands, usage};
 use crate::engine::EngineError;
 use crate::engine::policy::PolicyFileError;
 use crate::engine::remote::RemoteError;
@@ -42,6 +42,14 @@ pub(super) enum Failure {
     /// The arguments contradict each other.
     #[error("{0}")]
     Usage(String),
+    /// A command line that cannot be understood.
+    #[error("{why}")]
+    Misread {
+        /// What is wrong with it.
+        why: String,
+        /// Where to read how it is meant.
+        next: String,
+    },
     /// A page could not be made.
     #[error("the page cannot be made: {0}")]
     Page(String),
@@ -81,7 +89,7 @@ impl Failure {
             Self::Engine(EngineError::Unfinished(_) | EngineError::Halfway { .. }) => {
                 Exit::NeedsResume
             }
-            Self::Usage(_) | Self::NoTerminal(_) => Exit::Usage,
+            Self::Usage(_) | Self::Misread { .. } | Self::NoTerminal(_) => Exit::Usage,
             Self::Declined | Self::NotPicked => Exit::Interrupted,
             _ => Exit::Error,
         }
@@ -118,7 +126,8 @@ impl Failure {
                 source: e.kind().into(),
             })
             .next(),
-            Self::Usage(_) => "cairn --help".into(),
+            Self::Usage(_) => usage::help(),
+            Self::Misread { next, .. } => next.clone(),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::PolicyFile(e) => e.next(),
             Self::Policy(LoadError::Io(_)) => {

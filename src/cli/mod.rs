@@ -10,8 +10,10 @@ mod out;
 mod policy_args;
 mod progress;
 mod session;
+mod usage;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::point::selector::SelectError;
 use failure::Failure;
@@ -29,14 +31,17 @@ pub fn main() -> End {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let json = usage::words().any(|word| word == "--json");
             if let Some(error) = not_a_point(&error) {
-                let json = std::env::args_os().any(|a| a == "--json");
                 return Failure::from(error).report(json).into();
             }
             // Help and version are no errors; clap knows where each belongs.
-            let usage = error.use_stderr();
-            let _ = error.print();
-            return if usage { Exit::Usage } else { Exit::Ok }.into();
+            let help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            if help || !error.use_stderr() {
+                let _ = error.print();
+                return if help { Exit::Usage } else { Exit::Ok }.into();
+            }
+            return usage::failure(&error, usage::words()).report(json).into();
         }
     };
     let json = cli.global.json;

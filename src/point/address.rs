@@ -143,7 +143,10 @@ fn has_password(text: &str) -> bool {
     let Some((_, rest)) = text.split_once(':') else {
         return false;
     };
-    let user = |part: &str| part.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let user = |part: &str| {
+        part.rsplit_once('@')
+            .is_some_and(|(user, _)| user.contains(':'))
+    };
     !text.starts_with('/') && rest.split('/').any(user)
 }
 

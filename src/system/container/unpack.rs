@@ -108,7 +108,8 @@ fn broken(error: &io::Error, begun: bool) -> ContainerError {
     match (error.kind(), begun) {
         (io::ErrorKind::UnexpectedEof, true) => ContainerError::Truncated(error.to_string()),
         (_, true) => tampered(error.to_string()),
-        (_, false) => ContainerError::Foreign(error.to_string()),
+        // What the library says would repeat what is in it.
+        (_, false) => ContainerError::Foreign("it is no tar archive".to_owned()),
     }
 }
 
