@@ -22,6 +22,7 @@ let
     prune = {
       when = "pruneSchedule";
       what = name: "Remove restore points that no rule keeps from ${name}";
+      options = [ "--yes" ];
     };
     check = {
       when = "checkSchedule";
@@ -35,6 +36,7 @@ let
         inherit name remote verb;
         unit = "cairn-${verb}-${name}";
         description = job.what name;
+        options = job.options or [ ];
         when = remote.${job.when};
       }) (lib.filterAttrs (_: job: has remote job.when) jobs)
     ) (parts.named cfg.settings.remotes)
@@ -58,6 +60,7 @@ let
       verb,
       unit,
       description,
+      options,
       ...
     }:
     let
@@ -75,6 +78,7 @@ let
           verb
           name
         ]
+        ++ options
         ++ lib.optionals (has remote "passwordFile") [
           "--password-file"
           "/run/credentials/${unit}.service/password"

@@ -92,7 +92,7 @@ in
 
     with subtest("A server that takes no deletions loses nothing"):
         old.succeed("cairn create -r newer", "systemctl start cairn-push-office.service")
-        old.fail("cairn remote prune office --keep-last 1")
+        old.fail("cairn remote prune office --yes --keep-last 1")
         listed = json.loads(new.succeed(f"cairn remote list {key} --all-hosts --json"))
         assert listed["points"]["hosts"] == {"old": 2}, listed
         new.succeed(f"cairn remote check {key} --read-data")

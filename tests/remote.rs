@@ -197,7 +197,7 @@ fn points_travel_through_an_object_store() {
     laptop.ok(&[&back[..], &key(&url, secret), &opened].concat());
     assert_eq!(laptop.read("var/lib/app/data"), "data of tower\n");
     tower.ok(&["remote", "check", "--read-data"]);
-    tower.ok(&["remote", "prune", "--keep-last", "1"]);
+    tower.ok(&["remote", "prune", "--yes", "--keep-last", "1"]);
     if need(&["restic"]) {
         let checked = std::process::Command::new("restic")
             .args(["-r", &url, "check", "--read-data"])
@@ -264,7 +264,7 @@ fn a_server_that_forbids_deleting_is_pushed_to_all_the_same() {
             id
         })
         .collect();
-    let refused = tower.cairn(&["remote", "prune", "--keep-last", "1"]);
+    let refused = tower.cairn(&["remote", "prune", "--yes", "--keep-last", "1"]);
     assert_eq!(refused.code, 3, "{}", refused.err);
     assert_eq!(there(&tower), ids);
     tower.ok(&["remote", "check", "--read-data"]);
@@ -476,7 +476,7 @@ fn rules_of_a_remote_are_its_own_and_clocks_may_be_wrong() {
     let second = laptop.create("now");
     laptop.ok(&["remote", "push"]);
     assert!(there(&laptop).contains(&second));
-    laptop.ok(&["remote", "prune"]);
+    laptop.ok(&["remote", "prune", "--yes"]);
     let left = there(&tower);
     for id in [&ids[0], &ids[3], &ids[4]] {
         assert!(left.contains(id), "{left:?}");
@@ -484,7 +484,7 @@ fn rules_of_a_remote_are_its_own_and_clocks_may_be_wrong() {
     policy(&tower, keep(1));
     let gone = tower.json(&["remote", "prune", "-n"])["prune"]["removed"].clone();
     assert_eq!(gone, json!([ids[3]]));
-    tower.ok(&["remote", "prune"]);
+    tower.ok(&["remote", "prune", "--yes"]);
     assert!(!there(&tower).contains(&ids[3]));
     // It does not come back with the next push.
     assert_eq!(tower.json(&["remote", "push"])["push"]["sent"], json!([]));
@@ -526,7 +526,7 @@ fn two_machines_push_while_a_third_prunes() {
             third.write("etc/nixos/n.nix", format!("third {n}\n"));
             third.create("n");
             third.ok(&["remote", "push"]);
-            third.ok(&["remote", "prune", "--keep-last", "1"]);
+            third.ok(&["remote", "prune", "--yes", "--keep-last", "1"]);
         }
     });
     let listed = first.json(&["list", "--remote", "off", "--all-hosts"]);
@@ -576,7 +576,7 @@ fn a_damaged_parcel_hides_no_other() {
     assert_eq!(run.json()["points"]["damaged"].as_array().unwrap().len(), 1);
     tower.cairn(&["remote", "check"]).ends(3);
     // Nothing is freed while it is not known what a snapshot needs.
-    let refused = tower.cairn(&["remote", "prune"]);
+    let refused = tower.cairn(&["remote", "prune", "--yes"]);
     assert!(refused.code != 0, "{}", refused.out);
     // What was hit is sent again.
     tower.cairn(&["remote", "push"]).ends(3);

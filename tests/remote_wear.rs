@@ -131,11 +131,18 @@ fn what_was_learned_holds_no_content_and_its_past_is_pruned() {
     };
     note_again(&far, &other, at("2021-01-01T00:00:00Z"), Some("old"));
     note_again(&far, &other, at("2022-01-01T00:00:00Z"), None);
-    tower.ok(&["remote", "prune", "--keep-last", "5"]);
+    tower.ok(&["remote", "prune", "--yes", "--keep-last", "5"]);
     let left = tagged(&far, KNOWLEDGE);
     let of = |host: &str| left.iter().filter(|s| s.host == host).count();
     assert_eq!((of("tower"), of("other")), (1, 2), "{left:?}");
-    tower.ok(&["remote", "prune", "--keep-last", "5", "--all-hosts"]);
+    tower.ok(&[
+        "remote",
+        "prune",
+        "--yes",
+        "--keep-last",
+        "5",
+        "--all-hosts",
+    ]);
     let left = tagged(&far, KNOWLEDGE);
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left.iter().all(|s| s.description == known.description));
@@ -174,7 +181,7 @@ fn a_damaged_index_stops_nobody_and_what_it_told_of_is_sent_again() {
     assert_eq!(laptop.read("var/lib/app/data"), "newer\n");
     // Room is not made while it is not known what is needed.
     let before = contents(&far);
-    let refused = tower.cairn(&["remote", "prune", "--keep-last", "2"]);
+    let refused = tower.cairn(&["remote", "prune", "--yes", "--keep-last", "2"]);
     refused.fails(1, "is damaged", "repair index");
     same(&before, &contents(&far), "the remote");
     if need(&["restic"]) {
@@ -185,7 +192,7 @@ fn a_damaged_index_stops_nobody_and_what_it_told_of_is_sent_again() {
             .unwrap();
         assert!(mended.status.success(), "{mended:?}");
         tower.ok(&["remote", "check", "--read-data"]);
-        tower.ok(&["remote", "prune", "--keep-last", "2"]);
+        tower.ok(&["remote", "prune", "--yes", "--keep-last", "2"]);
         sound(far.to_str().unwrap());
     }
 }
@@ -213,7 +220,7 @@ fn a_damaged_file_on_a_server_is_told_and_is_not_taken_for_absent() {
     let listed = laptop.cairn(&[&listed[..], &key[..]].concat()).ends(3);
     let damaged = listed.json()["points"]["damaged"].clone();
     assert!(damaged.to_string().contains(&parcel.id[..8]), "{damaged}");
-    let prune = ["remote", "prune", "--keep-last", "1"];
+    let prune = ["remote", "prune", "--yes", "--keep-last", "1"];
     laptop
         .cairn(&[&prune[..], &key[..]].concat())
         .fails(1, "is damaged", "cairn remote push");
@@ -297,12 +304,12 @@ fn what_a_cut_has_left_there_is_removed_by_a_later_prune() {
     tower.write("etc/nixos/n.nix", "3\n");
     let three = tower.create("three");
     tower.ok(&["remote", "push"]);
-    let prune = ["remote", "prune", "--keep-last", "1"];
+    let prune = ["remote", "prune", "--yes", "--keep-last", "1"];
     // It might still be under way.
-    tower.ok(&["remote", "prune", "--keep-last", "5"]);
+    tower.ok(&["remote", "prune", "--yes", "--keep-last", "5"]);
     assert_eq!(content(&one), 2);
     assert_eq!(age(&tower), 1);
-    tower.ok(&["remote", "prune", "--keep-last", "5"]);
+    tower.ok(&["remote", "prune", "--yes", "--keep-last", "5"]);
     assert_eq!(content(&one), 0);
     assert_eq!(there(&tower), [two.clone(), three.clone()]);
     // A prune that was cut between a point and its content.

@@ -88,9 +88,14 @@ impl Out {
         Ok(())
     }
 
-    /// Warns on standard error, where results are not disturbed.
+    /// Warns on standard error, where results are not disturbed: as JSON, one line
+    /// each, where that is asked for.
     pub(super) fn warn(&self, text: impl AsRef<str>) {
         if self.quiet {
+            return;
+        }
+        if self.json {
+            complain(serde_json::json!({ "version": VERSION, "note": text.as_ref() }));
             return;
         }
         let room = self

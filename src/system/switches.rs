@@ -150,9 +150,14 @@ pub fn trim(layout: &Layout) -> Result<(), IoError> {
 fn files(layout: &Layout) -> Result<Vec<PathBuf>, IoError> {
     let mut files = Vec::new();
     for dir in [layout.volatile_switches(), layout.switches()] {
-        let Some(entries) = optional(fs::read_dir(&dir).at("list the switches in", &dir))? else {
-            continue;
+        let listed = fs::read_dir(&dir).at("list the switches in", &dir);
+        // Those of the machine are root's, whatever an other user keeps.
+        let others = dir == layout.volatile_switches() && !rustix::process::geteuid().is_root();
+        let entries = match optional(listed) {
+            Err(error) if others && error.kind() == io::ErrorKind::PermissionDenied => continue,
+            other => other?,
         };
+        let Some(entries) = entries else { continue };
         for entry in entries {
             let path = entry.at("list the switches in", &dir)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -128,7 +128,7 @@ pub enum VaultError {
     },
 
     /// A server does not answer, or refuses.
-    #[error("{}: {why} (nothing that it keeps was changed)", Show(address))]
+    #[error("{}: {why}", Show(address))]
     Far {
         /// Its address, or that of a file there; no secret.
         address: PathBuf,

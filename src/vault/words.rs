@@ -11,6 +11,9 @@ const ASIDES: [&str; 4] = [
     " Some additional details",
 ];
 
+/// What stands before the cause where the library gave a server up.
+const GAVE_UP: &str = "Backoff failed, please check the logs for more information.";
+
 /// What may follow the cause.
 const ENDS: [&str; 3] = [" Severity:", " Status:", " Backtrace:"];
 
@@ -19,6 +22,14 @@ const ENDS: [&str; 3] = [" Severity:", " Status:", " Backtrace:"];
 pub(crate) fn one_line(text: &str) -> String {
     let told: Vec<&str> = text.split_whitespace().collect();
     let told = told.join(" ");
+    // Of a request that was tried again and again, why the last one failed.
+    let told = match told
+        .split_once(GAVE_UP)
+        .and_then(|(_, t)| t.split_once("caused by: "))
+    {
+        Some((_, cause)) => cause.to_owned(),
+        None => told,
+    };
     match told.split_once(OPENING) {
         Some((before, message)) => format!("{before}{}", plain(message)),
         None => up_to(&told, &ENDS[2..]).to_owned(),
@@ -71,6 +82,12 @@ mod tests {
         );
         assert!(!line.contains("rustic_core"), "{line}");
         assert_eq!(one_line("plain\n  words"), "plain words");
+        let gave_up = "Error: Backoff failed, please check the logs for more information. (kind: \
+                       related to the backend): caused by: error sending request for url (http://h/)";
+        assert_eq!(
+            one_line(gave_up),
+            "error sending request for url (http://h/)"
+        );
         assert_eq!(one_line("words\nBacktrace:\n1: main"), "words");
     }
 }

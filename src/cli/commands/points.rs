@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::super::Exit;
 use super::super::args::{Create, List, Mark, Show};
 use super::super::failure::Failure;
-use super::super::out::{Items, Out, complain};
+use super::super::out::{Items, Out, VERSION, complain};
 use super::super::session::Session;
 use super::{cat, remote};
 use crate::engine::create::{self, AskState, Created, Request};
@@ -109,6 +109,8 @@ pub(super) fn tell_recovery(out: &Out, created: &Created) {
 pub(super) fn tell_password(out: &Out, recovery: Option<&RecoveryPassword>) {
     if recovery.is_some() && terminal::is_journal() {
         complain(RECOVERY_KEPT);
+    } else if let (Some(password), true) = (recovery, out.json) {
+        complain(json!({ "version": VERSION, "recoveryPassword": password.expose() }));
     } else if let Some(password) = recovery {
         complain(format!(
             "{} {}\n  Opens the vault with restic when cairn is gone. Shown once; it is also in\n  \

@@ -288,12 +288,30 @@ fn check(s: &Session, access: &Access, read_data: bool) -> Result<Exit, Failure>
     })
 }
 
+/// Points that go, a line each.
+fn listed(points: &[Point], style: &render::Style) -> String {
+    let line = |point: &Point| {
+        let (id, host) = (style.cyan(short(point.id)), line(&point.host));
+        format!("  - {id} · {host} · {}\n", style.when(point.created))
+    };
+    points.iter().map(line).collect()
+}
+
 fn prune(
     s: &Session,
     access: &Access,
     keep: Option<&Keep>,
     all_hosts: bool,
 ) -> Result<Exit, Failure> {
+    if !s.dry_run() && !s.says_yes() {
+        let planned = remote::prune(&s.engine(), access, keep, all_hosts, true)?;
+        if !planned.removed.is_empty() {
+            s.out
+                .say(listed(&planned.removed, &s.out.style).trim_end())?;
+            let points = count(planned.removed.len(), "restore point");
+            s.confirm("remote prune", &format!("Remove {points} there for good?"))?;
+        }
+    }
     s.begin_work();
     let pruned = remote::prune(&s.engine(), access, keep, all_hosts, s.dry_run())?;
     for trouble in &pruned.troubles {
@@ -319,14 +337,7 @@ fn prune(
             text.push_str(&format!(" · {} there", bytes(size)));
         }
         text.push('\n');
-        for point in &pruned.removed {
-            text.push_str(&format!(
-                "  - {} · {} · {}\n",
-                style.cyan(short(point.id)),
-                line(&point.host),
-                style.when(point.created)
-            ));
-        }
+        text.push_str(&listed(&pruned.removed, style));
         text.into_bytes()
     })?;
     Ok(match pruned.troubles.is_empty() {

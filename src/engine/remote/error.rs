@@ -14,7 +14,7 @@ pub enum RemoteError {
         known: Vec<String>,
     },
     /// The policy says no file with the password, and no other was named.
-    #[error("no file is known that holds the password of the remote {0}")]
+    #[error("no file is known that holds the password of {}", called(.0))]
     NoPassword(String),
     /// The address is none.
     #[error(transparent)]
@@ -28,7 +28,7 @@ pub enum RemoteError {
         address: String,
     },
     /// Its password opens nothing there.
-    #[error("the password does not open the remote {name} at {address}")]
+    #[error("the password does not open {} at {address}", called(.name))]
     WrongPassword {
         /// The remote's name.
         name: String,
@@ -44,7 +44,7 @@ pub enum RemoteError {
         address: String,
     },
     /// No machine of that name has points there.
-    #[error("no machine {host} has restore points on the remote {name}; there are: {}", list(.known))]
+    #[error("no machine {host} has restore points on {}; there are: {}", called(.name), list(.known))]
     NoSuchHost {
         /// The remote's name.
         name: String,
@@ -59,7 +59,7 @@ pub enum RemoteError {
     )]
     BadName(String),
     /// A point on a remote of which not all is there.
-    #[error("restore point {point} is not whole on the remote {name}: {what}")]
+    #[error("restore point {point} is not whole on {}: {what}", called(.name))]
     NotWhole {
         /// The remote's name.
         name: String,
@@ -69,7 +69,7 @@ pub enum RemoteError {
         what: String,
     },
     /// Nothing named so is there.
-    #[error("no restore point {point} of {host} is on the remote {name}")]
+    #[error("no restore point {point} of {host} is on {}", called(.name))]
     NoSuchPoint {
         /// The remote's name.
         name: String,
@@ -79,7 +79,7 @@ pub enum RemoteError {
         point: String,
     },
     /// A file there cannot be read, and that is in the way.
-    #[error("the remote {name} is damaged: {what}")]
+    #[error("{} is damaged: {what}", called(.name))]
     Damaged {
         /// The remote's name.
         name: String,
@@ -89,8 +89,33 @@ pub enum RemoteError {
         what: String,
     },
     /// It was asked for systems, and the policy says no store for them.
-    #[error("the policy says no Nix store for the systems of the remote {0}")]
+    #[error("the policy says no Nix store for the systems of {}", called(.0))]
     NoClosures(String),
+}
+
+/// The name of a remote that only its address is known of. No policy can have it.
+pub(super) const UNNAMED: &str = "-";
+
+fn called(name: &str) -> String {
+    match name {
+        UNNAMED => "the remote".to_owned(),
+        name => format!("the remote {name}"),
+    }
+}
+
+/// How a remote is named on a command line.
+fn how(name: &str) -> &str {
+    match name {
+        UNNAMED => "--url ADDRESS --password-file FILE",
+        name => name,
+    }
+}
+
+fn with_password(name: &str) -> String {
+    match name {
+        UNNAMED => how(name).to_owned(),
+        name => format!("{name} --password-file FILE"),
+    }
 }
 
 fn list(names: &[String]) -> String {
@@ -116,18 +141,21 @@ impl RemoteError {
                 "cairn remote add NAME ADDRESS --password-file FILE".into()
             }
             Self::NoSuch { known, .. } => format!("cairn remote list {}", known[0]),
-            Self::NoPassword(name) => format!("cairn remote list {name} --password-file FILE"),
+            Self::NoPassword(name) => format!("cairn remote list {}", with_password(name)),
             Self::Address(_) | Self::BadName(_) => "cairn remote add --help".into(),
             Self::WrongPassword { name, .. } => {
-                format!("cairn remote list {name} --password-file FILE (another one)")
+                format!("cairn remote list {} (another one)", with_password(name))
             }
             Self::NoRepository { name, address } => {
+                let name = if name == UNNAMED { "NAME" } else { name };
                 format!("cairn remote add {name} {address} --new --password-file FILE")
             }
             Self::Taken { name, .. } => format!("cairn remote remove {name}"),
-            Self::NoSuchHost { name, .. } => format!("cairn remote list {name}"),
-            Self::NotWhole { name, .. } => format!("cairn remote check {name} --read-data"),
-            Self::NoSuchPoint { host, .. } => format!("cairn remote list --host {host}"),
+            Self::NoSuchHost { name, .. } => format!("cairn remote list {}", how(name)),
+            Self::NotWhole { name, .. } => format!("cairn remote check {} --read-data", how(name)),
+            Self::NoSuchPoint { name, host, .. } => {
+                format!("cairn remote list {} --host {host}", how(name))
+            }
             Self::Damaged { address, .. } => format!(
                 "cairn remote push on each machine (sends again what is lost), then restic -r \
                  {address} repair index"

@@ -23,6 +23,7 @@ use crate::point::address::Address;
 use crate::point::policy::Remote as Terms;
 use crate::system::secret;
 use crate::vault::{Place, Repo, Secrets};
+use error::UNNAMED;
 
 pub use add::{Added, Request as AddRequest, add, remove};
 pub use error::RemoteError;
@@ -82,7 +83,7 @@ fn secrets(file: Option<&std::path::Path>) -> Result<Secrets, EngineError> {
 pub fn find(engine: &Engine<'_>, access: &Access) -> Result<Remote, EngineError> {
     let (name, terms) = match &access.url {
         Some(url) => (
-            access.name.clone().unwrap_or_else(|| "remote".to_owned()),
+            access.name.clone().unwrap_or_else(|| UNNAMED.to_owned()),
             terms(url),
         ),
         None => named(engine, access)?,

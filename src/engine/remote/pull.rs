@@ -5,6 +5,7 @@
 
 use super::super::import::{self, Incoming};
 use super::super::{Engine, EngineError, create};
+use super::error::UNNAMED;
 use super::list::{Kept, Listing, read};
 use super::{Access, Remote, RemoteError, find, knowledge};
 use crate::point::{Point, PointId};
@@ -160,7 +161,10 @@ fn take(
     let id: PointId = point.id;
     let short = id.short_among([]);
     import::plausible(point).map_err(|why| not_whole(remote, &short, why))?;
-    let from = format!("remote {}", remote.name);
+    let from = match &*remote.name {
+        UNNAMED => remote.address.to_string(),
+        name => format!("remote {name}"),
+    };
     if let Some(known) = import::known(engine, point, &from)? {
         import::pin(engine, &known)?;
         return Ok((
