@@ -10,7 +10,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(super) use answer::{Answer, Try};
 pub(super) use insight::{Demo, Heal, Health, History, Hook, Kinds, Learn, Risk, Verify};
@@ -164,6 +164,12 @@ pub enum Command {
     Policy(super::policy_args::Policy),
     /// See it all work in a temporary root
     Demo(Demo),
+    /// Print the JSON Schema of what cairn writes
+    Schema {
+        /// Of what
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
     /// Print shell completions
     Completions {
         /// The shell
@@ -198,4 +204,19 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("userdata is KEY=VALUE".to_owned()),
     }
+}
+
+/// What a JSON Schema is published of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The policy
+    Policy,
+    /// A restore point's document
+    Point,
+    /// What was said of a point since
+    Marks,
+    /// The record of a switch
+    Switch,
+    /// What commands of the policy are told on their standard input
+    Notice,
 }

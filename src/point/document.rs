@@ -11,6 +11,7 @@ mod trigger;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::health::{Health, Issue};
@@ -28,10 +29,11 @@ pub const VERSION: u32 = 1;
 pub const MAX_BYTES: usize = 16 << 20;
 
 /// One restore point.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
-    /// Schema version, [`VERSION`].
+    /// Schema version.
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// Id; also the name of the file.
     pub id: PointId,
@@ -88,7 +90,7 @@ pub struct Point {
 }
 
 /// How a point came to a machine that did not take it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Imported {
     /// When (UTC).
     pub at: DateTime<Utc>,
@@ -135,7 +137,7 @@ impl Point {
 }
 
 /// A file that says which program's format the files beside it have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Marker {
     /// The file.
     pub path: BytePath,
@@ -144,7 +146,7 @@ pub struct Marker {
 }
 
 /// A garbage-collector root.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pin {
     /// The link, under `/nix/var/nix/gcroots/cairn`.
     pub link: BytePath,
@@ -153,7 +155,7 @@ pub struct Pin {
 }
 
 /// Whether a point holds all that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Completeness {
     /// All of it.
@@ -166,7 +168,7 @@ pub enum Completeness {
 }
 
 /// One thing a partial point lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Missing {
     /// The file, link or store path.
     pub what: BytePath,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Names of the checks, as the policy knows them; `crate::health::CHECKS` has
@@ -49,7 +50,9 @@ pub const KINDS: &[&str] = &[
 ];
 
 /// What a check says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// There was nothing to see: not available on this machine, not asked for,
@@ -76,7 +79,7 @@ impl Status {
 }
 
 /// A measured number: finite, two decimals at most.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Number(f64);
 
@@ -102,7 +105,7 @@ impl PartialEq for Number {
 impl Eq for Number {}
 
 /// What a measured number counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Hundredths of a whole.
@@ -121,7 +124,7 @@ pub enum Unit {
 }
 
 /// A measured value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Value {
     /// The number.
     pub number: Number,
@@ -155,7 +158,7 @@ impl fmt::Display for Value {
 }
 
 /// What one check said of one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
     /// The check's name.
@@ -189,7 +192,7 @@ impl Verdict {
 }
 
 /// Health at the time a point was taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// 0 (broken) to 100 (well).
     pub score: u8,
@@ -201,7 +204,9 @@ pub struct Health {
 ///
 /// In JSON `{"kind": "disk-full", "subject": "/nix"}`. The kinds are stable; one
 /// that this release does not know is kept as [`Issue::Other`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(from = "Told", into = "Told")]
 pub enum Issue {
     /// A unit failed, or systemd starts it again and again.
@@ -242,7 +247,7 @@ pub enum Issue {
     },
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 struct Told {
     kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,16 +4,18 @@
 //! `marks/<id>.json`, and are written whole.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the marks file this build reads and writes.
 pub const VERSION: u32 = 1;
 
 /// Everything said of one point.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Marks {
     /// Format version.
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// Set while the point is pinned: prune never takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +29,7 @@ pub struct Marks {
 }
 
 /// When and why a mark was set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     /// When (UTC).
     pub at: DateTime<Utc>,
@@ -37,7 +39,7 @@ pub struct Note {
 }
 
 /// Whether the system a point holds is known to work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// `true`: known-good; `false`: known-bad.
     pub good: bool,

@@ -17,6 +17,7 @@ pub mod path;
 pub mod policy;
 pub mod remnant;
 pub mod risk;
+pub mod schema;
 pub mod selector;
 pub mod span;
 pub mod switch;

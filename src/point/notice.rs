@@ -1,6 +1,7 @@
 //! One thing to tell: a line for people, fields for programs.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::occasion::Occasion;
@@ -11,10 +12,11 @@ use crate::nix::store_path::StorePath;
 pub const VERSION: u32 = 1;
 
 /// One thing to tell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Notice {
     /// Format version.
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// What happened.
     pub event: Occasion,

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::{DocumentError, MAX_BYTES};
@@ -26,7 +27,7 @@ pub const BARE: &str = "cairn:bare";
 pub const VERSION: u32 = 1;
 
 /// Names of users and groups by their numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Owners {
     /// Users.
     #[serde(default)]
@@ -38,7 +39,7 @@ pub struct Owners {
 
 /// What is known of the machine that took a point: what another one needs to
 /// tell whether it fits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct There {
     /// Who owns the point's state there.
     #[serde(default)]

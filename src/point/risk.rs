@@ -1,11 +1,12 @@
 //! What was known of a change before it was switched to, as its record keeps
 //! it: the risk is learned from this and from what came of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a change is made of. What could not be found out is absent, or as if
 /// it stayed the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Features {
     /// Another kernel.
@@ -48,7 +49,7 @@ pub struct Features {
 }
 
 /// What was foretold of a switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Foretold {
     /// What the change is made of.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::System;
@@ -19,10 +20,11 @@ use crate::nix::store_path::StorePath;
 pub const VERSION: u32 = 1;
 
 /// One switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Switch {
     /// Format version.
+    #[schemars(extend("const" = VERSION))]
     pub version: u32,
     /// Its id; ids sort by time.
     pub id: PointId,
@@ -79,7 +81,7 @@ pub struct Switch {
 }
 
 /// One run of a unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Invocation {
     /// Its name.
     pub name: String,
@@ -88,7 +90,7 @@ pub struct Invocation {
 }
 
 /// A confirmation that is owed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Confirm {
     /// How long there is for it, from the end of the switch; with `boot`, from
@@ -104,7 +106,7 @@ pub struct Confirm {
 }
 
 /// An instant of one boot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SinceBoot {
     /// The boot (`/proc/sys/kernel/random/boot_id`).
@@ -114,7 +116,7 @@ pub struct SinceBoot {
 }
 
 /// What was answered, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Answered {
     /// What.
@@ -124,7 +126,7 @@ pub struct Answered {
 }
 
 /// Whether a switch stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// Somebody said so.
@@ -136,7 +138,7 @@ pub enum Answer {
 }
 
 /// A command run as a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tried {
     /// It, as a person would type it.
@@ -154,7 +156,7 @@ pub struct Tried {
 }
 
 /// What `switch-to-configuration` was asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Now, and at every boot.
@@ -199,7 +201,7 @@ impl Action {
 }
 
 /// How a switch ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// When (UTC).
@@ -229,7 +231,7 @@ pub struct Outcome {
 }
 
 /// How far a switch came, seen when it let go of its lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reached {
     /// The system runs, or with `boot`: is the boot default.
@@ -248,7 +250,7 @@ pub enum Reached {
 }
 
 /// What the gate says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It passed.
@@ -260,7 +262,7 @@ pub enum Verdict {
 }
 
 /// What was done about a switch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Done {
     /// Nothing: all is well, or nothing may be done.

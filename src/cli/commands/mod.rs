@@ -20,6 +20,7 @@ mod policy;
 mod remote;
 mod restore;
 mod risk;
+mod schema;
 mod shell;
 mod takeout;
 mod watch;
@@ -27,7 +28,7 @@ mod wellness;
 
 use super::args::{Cli, Command, Hook};
 use super::failure::Failure;
-use super::session::Session;
+use super::session::{Session, output};
 use super::{End, Exit};
 
 /// Runs one verb.
@@ -36,6 +37,7 @@ use super::{End, Exit};
 /// What is to be told, and which exit code it has.
 pub(super) fn run(cli: Cli) -> Result<End, Failure> {
     Ok(match cli.command {
+        Command::Schema { of } => schema::schema(&output(&cli.global), of)?.into(),
         Command::Completions { shell } => shell::completions(shell)?.into(),
         Command::Man { dir } => shell::man(&dir)?.into(),
         Command::Policy(args) => policy::run(cli.global, args)?.into(),
@@ -99,6 +101,7 @@ fn run_here(s: &Session, command: Command) -> Result<Exit, Failure> {
         Command::Demo(_)
         | Command::Try(_)
         | Command::Policy(_)
+        | Command::Schema { .. }
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(Exit::Ok),
     }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::super::Exit;
-use super::super::args::{Global, KeepArgs};
+use super::super::args::{Global, KeepArgs, SchemaOf};
 use super::super::failure::Failure;
 use super::super::out::Out;
 use super::super::policy_args::{
     Add, AddPoint, CheckArg, FileArg, KindArg, Policy as Verb, WhenArg,
 };
 use super::super::session::{Session, output};
+use super::schema::{pretty, schema};
 use crate::engine::policy::{self, Changed, Checked};
 use crate::engine::{EngineError, generations};
 use crate::nix::store_path::StorePath;
@@ -42,7 +43,7 @@ pub(super) fn run(global: Global, verb: Verb) -> Result<Exit, Failure> {
             .unwrap_or_else(|| FILE.into())
     };
     match verb {
-        Verb::Schema => schema(&out),
+        Verb::Schema => schema(&out, SchemaOf::Policy),
         Verb::Show => show(&global, &out),
         Verb::Init(FileArg { file: f, named }) => init(&global, &out, &file(f.or(named))),
         Verb::Check(CheckArg { file: f, named }) => {
@@ -73,12 +74,6 @@ pub(super) fn run(global: Global, verb: Verb) -> Result<Exit, Failure> {
     }
 }
 
-fn schema(out: &Out) -> Result<Exit, Failure> {
-    let schema = crate::point::policy::schema();
-    out.result("schema", &schema, |_| pretty(&schema))?;
-    Ok(Exit::Ok)
-}
-
 fn show(global: &Global, out: &Out) -> Result<Exit, Failure> {
     let found = match &global.policy {
         Some(named) => policy_file::load(named)?,
@@ -90,10 +85,6 @@ fn show(global: &Global, out: &Out) -> Result<Exit, Failure> {
     let policy = serde_json::to_value(found.unwrap_or_default()).unwrap_or_default();
     out.result("policy", &policy, |_| pretty(&policy))?;
     Ok(Exit::Ok)
-}
-
-fn pretty(value: &Value) -> Vec<u8> {
-    format!("{value:#}\n").into_bytes()
 }
 
 fn init(global: &Global, out: &Out, file: &Path) -> Result<Exit, Failure> {

@@ -1,11 +1,12 @@
 //! What a document says of captured files: the configuration, and state sets.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::point::BytePath;
 
 /// The captured configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
     /// What was captured, each root apart.
@@ -41,7 +42,7 @@ impl Config {
 }
 
 /// One captured root, of the configuration or of a state set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigRoot {
     /// Absolute path as the machine itself names it (without `--root`), free
     /// of symlinks.
@@ -54,7 +55,7 @@ pub struct ConfigRoot {
 }
 
 /// What was at a root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RootKind {
     /// A directory and all below it.
@@ -68,7 +69,7 @@ pub enum RootKind {
 }
 
 /// The state of a Git checkout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitFact {
     /// Top folder of the checkout.
     pub top: BytePath,
@@ -81,7 +82,7 @@ pub struct GitFact {
 }
 
 /// An import that could not be followed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unfollowed {
     /// The file it stands in.
     pub file: BytePath,
@@ -94,7 +95,7 @@ pub struct Unfollowed {
 }
 
 /// One captured state set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StateSet {
     /// Snapshot id in the vault; empty when nothing was there: see

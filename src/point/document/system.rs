@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::nix::store_path::StorePath;
 
 /// The system at the time: the four pointers, which can all differ, and facts
 /// read from the running toplevel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct System {
     /// The profile: what the next boot would use, unless the loader disagrees.
@@ -93,7 +94,7 @@ impl System {
 }
 
 /// Where the profile pointed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProfileFact {
     /// Profile name, `system` unless another was asked for.
     pub name: String,
@@ -104,7 +105,7 @@ pub struct ProfileFact {
 }
 
 /// A running specialisation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Specialisation {
     /// Its name.
     pub name: String,
@@ -113,7 +114,7 @@ pub struct Specialisation {
 }
 
 /// A switch under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Incoming {
     /// The toplevel being switched to.
     pub toplevel: StorePath,
@@ -133,7 +134,7 @@ impl Incoming {
 }
 
 /// Kernel versions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Kernel {
     /// The one that runs (`uname -r`); absent for another root than `/`.
