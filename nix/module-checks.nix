@@ -249,7 +249,7 @@ lib.mapAttrs' (
         ''Environment="NIX_REMOTE=daemon"''
       ]
       ++ hasLines "cairn-prune-office.service" [
-        '''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "remote" "prune" "office" "--yes" "--password-file" "/run/credentials/cairn-prune-office.service/password" "--environment-file" "/run/credentials/cairn-prune-office.service/environment"'''
+        ''ExecStart="${cairn}" "--state-dir" "/persist/cairn" "remote" "prune" "office" "--yes" "--password-file" "/run/credentials/cairn-prune-office.service/password" "--environment-file" "/run/credentials/cairn-prune-office.service/environment"''
         "LoadCredential=password:/run/secrets/backup"
         "ProtectSystem=strict"
       ]

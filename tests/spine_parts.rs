@@ -131,7 +131,7 @@ fn a_path_outside_is_refused_before_anything_changes() {
             "generation",
             "--yes",
         ])
-        .fails(2, "has no paths", "cairn --help");
+        .fails(2, "has no paths", "cairn restore --help");
     same(&before, &machine.exact(), "a refused restore");
 }
 

@@ -139,7 +139,7 @@ fn figures_are_what_happened_and_pass_the_checks_of_prometheus() {
     );
     machine
         .cairn(&["metrics", "--textfile", "/nowhere/cairn.txt"])
-        .fails(2, "does not end in .prom", "cairn --help");
+        .fails(2, "does not end in .prom", "cairn metrics --help");
     if need(&["promtool"]) {
         promtool(&["check", "metrics"], &text);
         promtool(&["check", "metrics"], &fs::read_to_string(&file).unwrap());
@@ -402,7 +402,7 @@ fn the_server_reads_only_and_answers_this_machine_alone() {
     machine.cairn(&["serve", "--listen", "0.0.0.0:0"]).fails(
         2,
         "can be reached from elsewhere",
-        "cairn --help",
+        "cairn serve --help",
     );
 
     let socket = machine.home().join("cairn.sock");
