@@ -52,6 +52,7 @@ let
         pruneSchedule = mkOption {
           type = types.nullOr shared.schedule;
           default = if config.schedule != null && config.keep != null then "weekly" else null;
+          example = "Sun 04:00";
           defaultText = lib.literalMD "`\"weekly\"` where `schedule` and `keep` are set, else `null`";
           description = ''
             When this machine's points that `keep` does not keep are removed there. With
@@ -62,6 +63,7 @@ let
         checkSchedule = mkOption {
           type = types.nullOr shared.schedule;
           default = if config.schedule != null then "monthly" else null;
+          example = "weekly";
           defaultText = lib.literalMD "`\"monthly\"` where `schedule` is set, else `null`";
           description = ''
             When it is looked whether all of every point is there. The unit
