@@ -53,7 +53,7 @@ let
           type = types.nullOr shared.schedule;
           default = if config.schedule != null && config.keep != null then "weekly" else null;
           example = "Sun 04:00";
-          defaultText = lib.literalMD "`\"weekly\"` where `schedule` and `keep` are set, else `null`";
+          defaultText = lib.literalExpression ''if schedule != null && keep != null then "weekly" else null'';
           description = ''
             When this machine's points that `keep` does not keep are removed there. With
             `null`, as on a server that takes no deletions, only
@@ -64,7 +64,7 @@ let
           type = types.nullOr shared.schedule;
           default = if config.schedule != null then "monthly" else null;
           example = "weekly";
-          defaultText = lib.literalMD "`\"monthly\"` where `schedule` is set, else `null`";
+          defaultText = lib.literalExpression ''if schedule != null then "monthly" else null'';
           description = ''
             When it is looked whether all of every point is there. The unit
             `cairn-check-NAME.service` fails if not.
