@@ -142,7 +142,7 @@ def main():
             new = rest[0] if rest else ""
             print(f"{size:8}   {again}   {then}   {new:15}   {listed[0] * 1000:6.0f} ms {listed[1]:5}", flush=True)
         print(f"\nall pushes together: {time.perf_counter() - begun:.0f} s")
-        took, asked, told = measured(store, first, "remote", "prune", "fleet", "--keep-last", "1")
+        took, asked, told = measured(store, first, "remote", "prune", "fleet", "--yes", "--keep-last", "1")
         gone = len(told["prune"]["removed"])
         print(f"prune of one machine: {took:.1f} s, {asked} requests, {gone} points")
         took, asked, told = measured(store, first, "remote", "check", "fleet")
