@@ -420,3 +420,61 @@ fn nix_opens_a_store_beside_the_remote_with_the_same_keys() {
     assert!(arguments.contains("s3://cache"), "{arguments}");
     assert!(!arguments.contains("hush"), "{arguments}");
 }
+
+#[test]
+fn what_a_cut_push_left_and_a_prune_marked_is_no_damage() {
+    let Some((_dir, far, tower)) = beside("tower") else {
+        return;
+    };
+    tower.create("one");
+    tower.ok(&["remote", "push"]);
+    // A pack that no index knows, as a cut leaves one.
+    let pack = walk_files(&far.join("data")).pop().unwrap();
+    let stray = "00".to_owned() + &"5a".repeat(31);
+    fs::create_dir_all(far.join("data/00")).unwrap();
+    fs::copy(&pack, far.join("data/00").join(&stray)).unwrap();
+    tower.ok(&["remote", "check"]);
+    // Files of writers: one that was cut off long ago, and one at work.
+    let (old, new) = (far.join("tmp/1-0"), far.join("tmp/2-0"));
+    for file in [&old, &new] {
+        fs::create_dir_all(far.join("tmp")).unwrap();
+        fs::write(file, "half").unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600);
+    let file = fs::File::options().write(true).open(&old).unwrap();
+    file.set_modified(long_ago).unwrap();
+    // Written anew, the index forgets how large it was.
+    for n in 0..3 {
+        tower.write("etc/nixos/n.nix", format!("{n}\n"));
+        tower.create("n");
+        tower.ok(&["remote", "push"]);
+        tower.ok(&["remote", "prune", "--yes", "--keep-last", "1"]);
+    }
+    assert!(!old.exists() && new.exists());
+    let told = tower.json(&["remote", "check", "--read-data"])["check"].clone();
+    assert_eq!(told["problems"], json!([]), "{told}");
+    assert!(told.to_string().contains(&stray[..8]), "{told}");
+    // One that is needed, and is not what it was, is damage.
+    for pack in walk_files(&far.join("data")) {
+        let mut bytes = fs::read(&pack).unwrap();
+        bytes.pop();
+        fs::write(&pack, bytes).unwrap();
+    }
+    tower.cairn(&["remote", "check"]).ends(3);
+}
+
+/// All files below a folder.
+fn walk_files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => todo.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    found
+}

@@ -4,6 +4,9 @@
 //! Whoever prunes the other repository at the same time may take what a copy
 //! relied upon: [`Repo::lacks`] looks afterwards.
 
+use std::fs;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rustic_core::repofile::{SnapshotFile, SnapshotId};
 use rustic_core::{DataId, FileType, LimitOption, PruneOptions, TreeId};
@@ -32,6 +35,9 @@ pub struct Note {
     /// What is noted.
     pub text: String,
 }
+
+/// After so long nobody is at work on a file any more.
+const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a prune is planned, where others push meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -123,6 +129,20 @@ impl Repo {
         self.call_writing(NOTE, &view, || repo.save_snapshots(files))
     }
 
+    /// Removes what writers left here that were cut off long ago: no other is at
+    /// work on a file for so long.
+    fn sweep_beside_others(&self) -> Result<(), VaultError> {
+        let leftovers = self.store.leftovers();
+        for path in leftovers.map_err(|error| self.fault(PRUNE, error))? {
+            let written = fs::metadata(&path).and_then(|file| file.modified());
+            let age = written.ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > SETTLED) {
+                fs::remove_file(&path).map_err(VaultError::io("remove the file", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Frees what no snapshot needs, while others may be writing: what is to go
     /// is marked first, and goes with a later prune, when it has been so for a
     /// day. Gives the number of bytes that the repository has after.
@@ -132,6 +152,7 @@ impl Repo {
     /// A snapshot or an index that cannot be read: nothing is removed then. What
     /// the system or the server says.
     pub fn prune_beside_others(&self) -> Result<u64, VaultError> {
+        self.sweep_beside_others()?;
         let damaged = self.list_snapshots()?.damaged;
         if let Some(first) = damaged.first() {
             let files = damaged.iter().map(|s| s.path.clone()).collect();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustic_core::repofile::SnapshotId;
+use rustic_core::repofile::{IndexFile, IndexId, SnapshotId};
 use rustic_core::{CheckOptions, CheckResults, FileType, Id, LimitOption, PruneOptions, TreeId};
 use sha2::{Digest, Sha256};
 
@@ -169,11 +169,53 @@ impl Repo {
                 "of an interrupted writer, or of one at work",
             ));
         }
+        self.excuse_marked(&mut report, &hidden)?;
         for list in [&mut report.problems, &mut report.notes] {
             list.sort();
             list.dedup();
         }
         Ok(report)
+    }
+
+    /// Packs that a prune has marked are to go: nothing is missed that a push
+    /// which was cut off had left in them, or that is gone already. One that
+    /// holds content as well is told all the same.
+    fn excuse_marked(
+        &self,
+        report: &mut CheckReport,
+        hidden: &BTreeSet<Id>,
+    ) -> Result<(), VaultError> {
+        let (marked, problems): (Vec<_>, Vec<_>) = std::mem::take(&mut report.problems)
+            .into_iter()
+            .partition(|problem| marked_pack(problem).is_some());
+        report.problems = problems;
+        if marked.is_empty() {
+            return Ok(());
+        }
+        let live = self.live_packs(hidden)?;
+        for problem in marked {
+            let id = marked_pack(&problem).unwrap_or_default();
+            match live.iter().any(|pack| pack.starts_with(id)) {
+                true => report.problems.push(problem),
+                false => report.notes.push(problem),
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids of the packs that the index has content in, as hex digits.
+    fn live_packs(&self, hidden: &BTreeSet<Id>) -> Result<BTreeSet<String>, VaultError> {
+        let view = Arc::new(View::hiding(self.store.clone(), hidden.clone()));
+        let repo = self.open(CHECK, &view)?;
+        let mut live = BTreeSet::new();
+        for id in self.list(FileType::Index)? {
+            if !hidden.contains(&id) {
+                let file: IndexFile =
+                    self.call(CHECK, &view, || repo.get_file(&IndexId::from(id)))?;
+                live.extend(file.packs.iter().map(|pack| pack.id.to_hex().to_string()));
+            }
+        }
+        Ok(live)
     }
 
     /// Whether a file's content is what its name says.
@@ -237,6 +279,12 @@ impl Found {
     fn take(&mut self, results: CheckResults) {
         for (level, error) in results.0 {
             let text = one_line(&error.to_string());
+            // What to do about it is told by who asked, in cairn's own words.
+            let text = text
+                .split(" To repair:")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             // The types of the list have no public name.
             if format!("{level:?}") == "Warn" {
                 self.notes.push(text);
@@ -254,6 +302,14 @@ impl CheckReport {
         self.problems.extend(found.problems);
         self.notes.extend(found.notes);
     }
+}
+
+/// The start of the id of a pack that a problem is of and that is to go.
+fn marked_pack(problem: &str) -> Option<&str> {
+    let (id, rest) = problem.strip_prefix("pack ")?.split_once(' ')?;
+    let marked = ["marked to delete: true", "marked to-delete: true"];
+    let marked = marked.iter().any(|words| rest.starts_with(words));
+    (marked && !id.is_empty()).then_some(id)
 }
 
 fn line(kind: &str, path: &Path, what: &str) -> String {
