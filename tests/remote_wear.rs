@@ -182,7 +182,7 @@ fn a_damaged_index_stops_nobody_and_what_it_told_of_is_sent_again() {
     // Room is not made while it is not known what is needed.
     let before = contents(&far);
     let refused = tower.cairn(&["remote", "prune", "--yes", "--keep-last", "2"]);
-    refused.fails(1, "is damaged", "repair index");
+    refused.fails(1, "is damaged", "check off --repair");
     same(&before, &contents(&far), "the remote");
     if need(&["restic"]) {
         let mended = Command::new("restic")
@@ -221,9 +221,11 @@ fn a_damaged_file_on_a_server_is_told_and_is_not_taken_for_absent() {
     let damaged = listed.json()["points"]["damaged"].clone();
     assert!(damaged.to_string().contains(&parcel.id[..8]), "{damaged}");
     let prune = ["remote", "prune", "--yes", "--keep-last", "1"];
-    laptop
-        .cairn(&[&prune[..], &key[..]].concat())
-        .fails(1, "is damaged", "cairn remote push");
+    laptop.cairn(&[&prune[..], &key[..]].concat()).fails(
+        1,
+        "is damaged",
+        "--repair (on each machine)",
+    );
 }
 
 #[test]
@@ -461,6 +463,80 @@ fn what_a_cut_push_left_and_a_prune_marked_is_no_damage() {
         fs::write(&pack, bytes).unwrap();
     }
     tower.cairn(&["remote", "check"]).ends(3);
+}
+
+#[test]
+fn what_a_dying_server_tore_is_mended_and_sent_again() {
+    let Some((dir, far, tower)) = beside("tower") else {
+        return;
+    };
+    let Some(laptop) = home("laptop") else { return };
+    let file = password(&laptop);
+    policy(
+        &laptop,
+        json!({ "off": { "url": &far, "passwordFile": file } }),
+    );
+    for n in 0..3 {
+        for machine in [&tower, &laptop] {
+            machine.write(
+                "etc/nixos/n.nix",
+                format!("{n} of {}\n", machine.home().display()),
+            );
+            machine.write("var/lib/app/data", format!("{n}\n").repeat(5000));
+            machine.create("n");
+            machine.ok(&["remote", "push"]);
+        }
+    }
+    let all = there(&tower);
+    // Of each kind one, in the middle of being written, and a pack that is gone.
+    let torn = |kind: &str, keep: usize| {
+        let mut files = walk_files(&far.join(kind));
+        files.sort();
+        let bytes = fs::read(&files[0]).unwrap();
+        fs::write(&files[0], &bytes[..keep.min(bytes.len() / 2)]).unwrap();
+    };
+    torn("index", 0);
+    torn("snapshots", 7);
+    let packs = walk_files(&far.join("data"));
+    fs::remove_file(packs.iter().min().unwrap()).unwrap();
+    fs::write(packs.iter().max().unwrap(), "half").unwrap();
+    tower.cairn(&["remote", "check"]).ends(3);
+    let refused = tower.cairn(&["remote", "prune", "--yes"]);
+    assert!(
+        refused.err.contains("cairn remote check off --repair"),
+        "{}",
+        refused.err
+    );
+    // Each machine has what it sent.
+    for machine in [&tower, &laptop] {
+        machine.cairn(&["remote", "check", "--repair"]);
+    }
+    let told = tower.json(&["remote", "check", "--read-data"])["check"].clone();
+    assert_eq!(told["problems"], json!([]), "{told}");
+    assert_eq!(there(&tower), all);
+    tower.ok(&["remote", "prune", "--yes"]);
+    if need(&["restic"]) {
+        sound(far.to_str().unwrap());
+    }
+    // What was torn is kept.
+    let kept = walk_files(&tower.state().join("damaged/remotes/off"));
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    // All of it comes back elsewhere.
+    let new = home("new").unwrap();
+    let file = password(&new);
+    for host in ["tower", "laptop"] {
+        let pull = ["remote", "pull", "--all", "--host", host];
+        new.ok(&[
+            &pull[..],
+            &key(far.to_str().unwrap(), file.to_str().unwrap()),
+        ]
+        .concat());
+    }
+    new.ok(&["verify", "--read-data"]);
+    // Where nothing is amiss, nothing is done.
+    let told = tower.json(&["remote", "check", "--repair"])["check"].clone();
+    assert_eq!(told["mended"], json!([]), "{told}");
+    drop(dir);
 }
 
 /// All files below a folder.

@@ -24,6 +24,7 @@ mod hook;
 mod keys;
 mod log;
 mod memory;
+mod mend;
 mod node;
 #[cfg(feature = "remote-s3")]
 mod objects;

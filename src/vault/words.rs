@@ -30,10 +30,22 @@ pub(crate) fn one_line(text: &str) -> String {
         Some((_, cause)) => cause.to_owned(),
         None => told,
     };
+    let told = without_kind(&told);
     match told.split_once(OPENING) {
         Some((before, message)) => format!("{before}{}", plain(message)),
         None => up_to(&told, &ENDS[2..]).to_owned(),
     }
+}
+
+/// Without the library's word for the kind of an error, between what it is and
+/// why.
+fn without_kind(told: &str) -> String {
+    let Some((what, rest)) = told.split_once(" (kind: related to ") else {
+        return told.to_owned();
+    };
+    let why = rest.split_once(')').map_or(rest, |(_, why)| why);
+    let why = why.trim_start_matches(": caused by");
+    format!("{}{why}", what.trim_start_matches("Error: "))
 }
 
 /// What one of its messages says, and the cause below it.
@@ -82,6 +94,12 @@ mod tests {
         );
         assert!(!line.contains("rustic_core"), "{line}");
         assert_eq!(one_line("plain\n  words"), "plain words");
+        let torn = "Error: error processing Index:21c2 (kind: related to cryptographic operations): \
+                    caused by: Data is too short";
+        assert_eq!(
+            one_line(torn),
+            "error processing Index:21c2: Data is too short"
+        );
         let gave_up = "Error: Backoff failed, please check the logs for more information. (kind: \
                        related to the backend): caused by: error sending request for url (http://h/)";
         assert_eq!(

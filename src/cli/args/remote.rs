@@ -62,6 +62,9 @@ pub enum Remote {
         /// Read all of it
         #[arg(long)]
         read_data: bool,
+        /// Mend the index, remove what is torn, and send again what of this machine is lost
+        #[arg(long)]
+        repair: bool,
     },
     /// Remove this machine's points there that no rule keeps
     Prune {

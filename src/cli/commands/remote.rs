@@ -40,7 +40,11 @@ pub(super) fn run(s: &Session, args: Remote) -> Result<Exit, Failure> {
             host,
             all,
         } => pull(s, &access.into(), &Wanted { host, ids, all }),
-        Remote::Check { access, read_data } => check(s, &access.into(), read_data),
+        Remote::Check {
+            access,
+            read_data,
+            repair,
+        } => check(s, &access.into(), read_data, repair),
         Remote::Prune {
             access,
             all_hosts,
@@ -263,13 +267,29 @@ fn pull(s: &Session, access: &Access, wanted: &Wanted) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-fn check(s: &Session, access: &Access, read_data: bool) -> Result<Exit, Failure> {
+fn check(s: &Session, access: &Access, read_data: bool, repair: bool) -> Result<Exit, Failure> {
     s.begin_work();
+    let mut mended = Vec::new();
+    if repair && s.dry_run() {
+        s.out.warn("nothing is mended in a dry run");
+    } else if repair {
+        let repaired = remote::repair(&s.engine(), access)?;
+        mended = repaired.done;
+        let sent = repaired.pushed.sent.len();
+        if sent > 0 {
+            mended.push(format!("sent {}", count(sent, "point")));
+        }
+        for trouble in &repaired.pushed.troubles {
+            s.out.warn(line(trouble));
+        }
+    }
     let report = remote::check(&s.engine(), access, read_data)?;
-    let value =
-        json!({ "problems": report.problems, "notes": report.notes, "readData": read_data });
+    let value = json!({ "problems": report.problems, "notes": report.notes, "readData": read_data, "mended": mended });
     s.out.result("check", value, |style| {
         let mut text = String::new();
+        for done in &mended {
+            text.push_str(&format!("{} {}\n", style.yellow("~"), line(done)));
+        }
         for problem in &report.problems {
             text.push_str(&format!("{} {}\n", style.red("✗"), line(problem)));
         }

@@ -156,10 +156,12 @@ impl RemoteError {
             Self::NoSuchPoint { name, host, .. } => {
                 format!("cairn remote list {} --host {host}", how(name))
             }
-            Self::Damaged { address, .. } => format!(
-                "cairn remote push on each machine (sends again what is lost), then restic -r \
-                 {address} repair index"
-            ),
+            Self::Damaged { name, .. } => {
+                format!(
+                    "cairn remote check {} --repair (on each machine)",
+                    how(name)
+                )
+            }
             Self::NoClosures(name) => {
                 format!(
                     "cairn policy show (and set remotes.{name}.closures, such as file:///mnt/cache)"

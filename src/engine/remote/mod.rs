@@ -31,7 +31,7 @@ pub use fit::hardware_that_stays;
 pub use list::{Kept, Listing, list};
 pub use pull::{Pulled, Wanted, pull};
 pub use push::{Pushed, push};
-pub use upkeep::{Pruned, check, prune};
+pub use upkeep::{Mended, Pruned, check, prune, repair};
 
 /// Which remote is meant, and what opens it.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::super::{Engine, EngineError};
 use super::list::{Kept, read};
+use super::push::{How, Pushed, push_to};
 use super::rules::{is_of, keeps};
 use super::{Access, Remote, RemoteError, find};
 use crate::point::policy::Keep;
@@ -41,6 +42,34 @@ pub fn check(
     report.problems.sort();
     report.problems.dedup();
     Ok(report)
+}
+
+/// What a repair of a remote came to.
+#[derive(Debug)]
+pub struct Mended {
+    /// What was mended there, a line each.
+    pub done: Vec<String>,
+    /// What was sent again.
+    pub pushed: Pushed,
+}
+
+/// Mends a remote's index, removes what is torn, and sends again what of this
+/// machine's points is lost by that. Beside others: each of them does so for its
+/// own points.
+///
+/// # Errors
+/// When it cannot be reached or opened, or takes no deletions.
+pub fn repair(engine: &Engine<'_>, access: &Access) -> Result<Mended, EngineError> {
+    let remote = find(engine, access)?;
+    let aside = engine.layout.damaged().join("remotes").join(&remote.name);
+    let done = remote.open(engine)?.mend(&aside)?;
+    let how = How {
+        closures: false,
+        dry: false,
+        again: true,
+    };
+    let pushed = push_to(engine, &remote, how)?;
+    Ok(Mended { done, pushed })
 }
 
 /// What was begun longer ago than this is under way no more.

@@ -7,6 +7,7 @@ mod content;
 mod note;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
@@ -60,7 +61,33 @@ pub fn push(
     dry: bool,
 ) -> Result<Pushed, EngineError> {
     let remote = find(engine, access)?;
-    let outcome = send(engine, &remote, with_closures, dry);
+    let how = How {
+        closures: with_closures,
+        dry,
+        again: false,
+    };
+    push_to(engine, &remote, how)
+}
+
+/// How points are sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    /// The systems too.
+    pub(super) closures: bool,
+    /// Only look.
+    pub(super) dry: bool,
+    /// Look at what is there already, and send again what of it is lost.
+    pub(super) again: bool,
+}
+
+/// As [`push`], of a remote at hand.
+pub(super) fn push_to(
+    engine: &Engine<'_>,
+    remote: &Remote,
+    how: How,
+) -> Result<Pushed, EngineError> {
+    let outcome = send(engine, remote, how);
+    let dry = how.dry;
     if !dry {
         let now = engine.clock.now();
         let why = match &outcome {
@@ -75,12 +102,7 @@ pub fn push(
     outcome
 }
 
-fn send(
-    engine: &Engine<'_>,
-    remote: &Remote,
-    with_closures: bool,
-    dry: bool,
-) -> Result<Pushed, EngineError> {
+fn send(engine: &Engine<'_>, remote: &Remote, how: How) -> Result<Pushed, EngineError> {
     let mut pushed = Pushed {
         address: remote.address.to_string(),
         ..Pushed::default()
@@ -103,7 +125,7 @@ fn send(
             _ => todo.push((point, marks, whole)),
         }
     }
-    if dry {
+    if how.dry {
         for (point, _, whole) in todo {
             match whole {
                 true => pushed.marked.push(point.id),
@@ -148,14 +170,13 @@ fn send(
     }
     let settled = ours.iter().map(|(point, _)| point);
     let settled: Vec<&Point> = settled.filter(|point| held.contains(&point.id)).collect();
-    mend(
-        engine,
-        stores.as_ref(),
-        &settled,
-        &repo,
-        &there,
-        &mut pushed,
-    )?;
+    let damaged = repo.indexes_done_without();
+    if how.again || !damaged.is_empty() {
+        for points in settled.chunks(BATCH) {
+            copy(engine, stores.as_ref(), points, &repo, &there)?;
+        }
+    }
+    pushed.troubles.extend(done_without(&damaged));
     drop(task);
     held.extend(&pushed.sent);
     record(engine, remote, &ours, &held)?;
@@ -166,7 +187,7 @@ fn send(
             .troubles
             .push(format!("what was learned was not sent: {error}"));
     }
-    if with_closures || remote.terms.closures.is_some() {
+    if how.closures || remote.terms.closures.is_some() {
         let points = ours.iter().map(|(point, _)| point);
         let points = points.filter(|point| kept.contains(&point.id));
         pushed.closures = closure::send(engine, remote, points, &mut pushed.troubles)?;
@@ -206,30 +227,15 @@ fn one(
     Ok(())
 }
 
-/// Sends again what is there no more because an index file there is damaged.
-/// Points that were there are looked at only then.
-fn mend(
-    engine: &Engine<'_>,
-    stores: Option<&Stores>,
-    settled: &[&Point],
-    repo: &Repo,
-    there: &Listing,
-    pushed: &mut Pushed,
-) -> Result<(), EngineError> {
-    let damaged = repo.indexes_done_without();
-    let Some(first) = damaged.first() else {
-        return Ok(());
-    };
-    for points in settled.chunks(BATCH) {
-        copy(engine, stores, points, repo, there)?;
-    }
-    pushed.troubles.push(format!(
+/// Told where index files could not be read: what they told of was sent again.
+fn done_without(damaged: &[PathBuf]) -> Option<String> {
+    let first = damaged.first()?;
+    Some(format!(
         "{} of the remote's index cannot be read, such as {}: what this machine keeps there was \
-         sent again where it was lost by that; cairn remote check tells of the others'",
+         sent again where it was lost by that; cairn remote check --repair mends the index",
         count(damaged.len(), "file"),
         first.display(),
-    ));
-    Ok(())
+    ))
 }
 
 /// Writes down what is begun: content that is there and whose point never is,
