@@ -539,6 +539,19 @@ fn what_a_dying_server_tore_is_mended_and_sent_again() {
     drop(dir);
 }
 
+#[test]
+fn a_machine_without_a_policy_can_add_a_remote() {
+    let Some(tower) = home("tower") else { return };
+    fs::remove_dir_all(tower.root().join("etc/cairn")).unwrap();
+    let far = tower.home().join("far");
+    let file = password(&tower);
+    let add = ["remote", "add", "off", far.to_str().unwrap(), "--new"];
+    tower.ok(&[&add[..], &["--password-file", file.to_str().unwrap()]].concat());
+    tower.create("one");
+    tower.ok(&["remote", "push"]);
+    assert_eq!(there(&tower).len(), 1);
+}
+
 /// All files below a folder.
 fn walk_files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -380,7 +380,7 @@ fn a_damaged_snapshot_is_set_aside_and_its_point_stays_listed() {
 }
 
 #[test]
-fn roots_are_made_anew_and_those_of_no_point_are_moved_aside() {
+fn roots_are_made_anew_and_those_of_no_point_stay() {
     let Some(scene) = scene() else { return };
     let machine = &scene.machine;
     fs::remove_file(scene.root_of(&scene.first)).unwrap();
@@ -394,17 +394,18 @@ fn roots_are_made_anew_and_those_of_no_point_are_moved_aside() {
     let (repaired, lost) = scene.repair(&[], 0);
     assert_eq!(
         (repaired.len(), lost.len()),
-        (3, 0),
+        (2, 0),
         "{repaired:?} {lost:?}"
     );
     for id in [&scene.first, &scene.second] {
         let target = fs::read_link(scene.root_of(id)).unwrap();
         assert_eq!(target.to_str(), Some(machine.path(System::Two)));
     }
-    assert!(fs::symlink_metadata(scene.root_of(nobody)).is_err());
+    // Another state directory may have its point.
+    assert!(fs::symlink_metadata(scene.root_of(nobody)).is_ok());
     assert!(fs::symlink_metadata(foreign).is_ok());
-    // Both that went are kept beside.
-    assert_eq!(scene.aside("roots"), 2);
+    // The one that led elsewhere is kept beside.
+    assert_eq!(scene.aside("roots"), 1);
     // A root whose system is gone cannot be made anew.
     fs::remove_dir_all(machine.root().join("nix/var/nix/gcroots/cairn")).unwrap();
     machine.set(System::Three);
@@ -461,6 +462,26 @@ fn damaged_marks_journals_and_strays_are_moved_aside() {
         "{repaired:?} {lost:?}"
     );
     assert!(newer.exists());
+}
+
+#[test]
+fn another_state_directory_takes_no_roots_away() {
+    let Some(scene) = scene() else { return };
+    let machine = &scene.machine;
+    let roots = machine.root().join("nix/var/nix/gcroots/cairn");
+    let count = || fs::read_dir(&roots).unwrap().count();
+    let before = count();
+    assert!(before > 0);
+    let empty = machine.home().join("empty");
+    let empty = empty.to_str().unwrap();
+    let told = machine.cairn(&["verify", "--repair", "--state-dir", empty]);
+    assert_eq!(count(), before, "{}", told.out);
+    // Nor does one with points of its own.
+    machine.ok(&["create", "--state-dir", empty, "-r", "of another"]);
+    let both = count();
+    machine.ok(&["verify", "--repair", "--state-dir", empty]);
+    assert_eq!(count(), both);
+    machine.ok(&["verify"]);
 }
 
 #[test]

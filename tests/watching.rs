@@ -280,6 +280,7 @@ fn the_page_is_whole_in_itself_and_runs_nobodys_text() {
     ] {
         assert!(text.contains(part), "{part}");
     }
+    assert!(!text.contains('\u{1b}'), "nothing of it reaches a terminal");
     let markdown = machine.ok(&["report", "--markdown"]);
     assert!(
         !markdown.contains("<script") && !markdown.contains('\u{1b}'),

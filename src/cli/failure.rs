@@ -74,7 +74,11 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Engine(
-                EngineError::Select(_) | EngineError::Remote(RemoteError::NoSuchPoint { .. }),
+                EngineError::Select(_)
+                | EngineError::SelectDamaged { .. }
+                | EngineError::Remote(
+                    RemoteError::NoSuchPoint { .. } | RemoteError::NoSuchHost { .. },
+                ),
             ) => Exit::NoSuchPoint,
             Self::Engine(
                 EngineError::Lock(LockError::Held { .. }) | EngineError::Switching { .. },
@@ -103,7 +107,12 @@ impl Failure {
         }
     }
 
+    /// The next command to run, on the machine that this one was for.
     fn next(&self) -> String {
+        usage::here(&self.tip())
+    }
+
+    fn tip(&self) -> String {
         match self {
             Self::Engine(EngineError::Select(SelectError::NoSuch(selector))) => match selector {
                 Selector::Latest(_) => "cairn create".into(),

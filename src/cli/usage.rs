@@ -32,6 +32,61 @@ pub(super) fn help() -> String {
     format!("{} --help", path(Cli::command(), words()).join(" "))
 }
 
+/// A tip, with the options of this command line that say which machine is meant:
+/// pasted without, it would be run on another one.
+pub(super) fn here(tip: &str) -> String {
+    let place = place(words());
+    match place.is_empty() {
+        true => tip.to_owned(),
+        false => placed(tip, &place),
+    }
+}
+
+fn place(words: impl Iterator<Item = String>) -> String {
+    const OPTIONS: [&str; 3] = ["--root", "--state-dir", "--policy"];
+    let mut words = words.take_while(|word| word != "--");
+    let mut place = String::new();
+    while let Some(word) = words.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (word, None),
+        };
+        if OPTIONS.contains(&&*name)
+            && let Some(value) = value.or_else(|| words.next())
+        {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
+            let value = match value.chars().all(plain) {
+                true => value,
+                false => format!("'{}'", value.replace('\'', "'\\''")),
+            };
+            place.push_str(&format!(" {name} {value}"));
+        }
+    }
+    place
+}
+
+fn placed(tip: &str, place: &str) -> String {
+    let command = Cli::command();
+    let is_verb = |rest: &str| {
+        let word = rest.split([' ', ')', ',', ';']).next().unwrap_or_default();
+        command.find_subcommand(word).is_some()
+    };
+    let mut out = String::new();
+    let mut rest = tip;
+    while let Some((before, after)) = rest.split_once("cairn ") {
+        out.push_str(before);
+        out.push_str("cairn");
+        let begins = out.len() == 5 || before.ends_with([' ', '(']);
+        if begins && is_verb(after) && !after.contains("(on the other machine)") {
+            out.push_str(place);
+        }
+        out.push(' ');
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// The words of this command line.
 pub(super) fn words() -> impl Iterator<Item = String> {
     let words = std::env::args_os().skip(1);
@@ -96,6 +151,31 @@ mod tests {
             Failure::Misread { why, next } => (why, next),
             other => panic!("{other}"),
         }
+    }
+
+    #[test]
+    fn a_tip_is_for_the_machine_that_was_meant() {
+        let words = [
+            "--root",
+            "/mnt",
+            "restore",
+            "--state-dir=/mnt/my data",
+            "--",
+            "--root",
+        ];
+        let place = place(words.iter().map(ToString::to_string));
+        assert_eq!(place, " --root /mnt --state-dir '/mnt/my data'");
+        for (tip, told) in [
+            ("cairn list", "cairn --root /m list"),
+            (
+                "cairn resume (or: cairn abort)",
+                "cairn --root /m resume (or: cairn --root /m abort)",
+            ),
+            ("ls -ld /cairn x", "ls -ld /cairn x"),
+        ] {
+            assert_eq!(placed(tip, " --root /m"), told);
+        }
+        assert_eq!(placed("df -h /", ""), "df -h /");
     }
 
     #[test]

@@ -22,6 +22,14 @@ use crate::vault::VaultError;
 /// Why a verb did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// No such point among those that can be read.
+    #[error("{source}; the documents of {damaged} cannot be read, and it may be one of them")]
+    SelectDamaged {
+        /// What was asked for.
+        source: SelectError,
+        /// How many cannot be read.
+        damaged: usize,
+    },
     /// A file operation failed.
     #[error(transparent)]
     Io(#[from] IoError),
@@ -322,7 +330,7 @@ pub enum EngineError {
     #[error("{0}")]
     OtherVersion(String),
     /// There is no systemd of this root.
-    #[error("only a machine that runs can be healed, and this root is not one")]
+    #[error("only a machine that runs can be healed or tried on, and this root is not one")]
     NotRunning,
     /// A switch takes no answer.
     #[error("{0}")]

@@ -255,6 +255,11 @@ impl Engine<'_> {
             current: current.as_ref(),
             machine: machine.as_deref(),
         };
-        Ok(selector.resolve(&catalogue.points, here)?)
+        selector
+            .resolve(&catalogue.points, here)
+            .map_err(|source| match catalogue.damaged.len() {
+                0 => source.into(),
+                damaged => EngineError::SelectDamaged { source, damaged },
+            })
     }
 }

@@ -114,7 +114,7 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Roots that are gone or lead elsewhere, and those of points that are gone.
+    /// Roots that are gone or lead elsewhere.
     fn roots(&mut self, catalogue: &Catalogue) -> Result<(), EngineError> {
         let layout = self.engine.layout;
         for (point, _) in &catalogue.points {
@@ -135,15 +135,8 @@ impl Repair<'_> {
                 );
             }
         }
-        let known = known(catalogue);
-        for root in pins::roots(layout)? {
-            if root.owner.is_some_and(|id| !known.contains(&id)) {
-                let to = aside::link(layout, &root.link, "roots")?;
-                pins::release(&root.link)?;
-                let (link, to) = (root.link.display(), to.display());
-                self.say(None, format!("the root {link} of no point is now {to}"));
-            }
-        }
+        // Roots of no point here stay: they may be of points that another state
+        // directory has, and would be all that keeps their systems.
         Ok(())
     }
 

@@ -201,7 +201,14 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
             gap.to.name()
         ));
     }
-    let unfinished = journal::unfinished(engine.layout)?;
+    let unfinished = match journal::unfinished(engine.layout) {
+        // Whether a restore is unfinished is not known; the rest is.
+        Err(error) if error.operation == journal::READ => {
+            notes.push(format!("{error}; cairn verify --repair moves it aside"));
+            None
+        }
+        other => other?,
+    };
     let stopped = stopped(engine, unfinished.as_ref())?;
     let boot = switches::boot_id();
     let awaited = confirm::open(&records, &boot).map(|open| Awaited {

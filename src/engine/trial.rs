@@ -6,7 +6,7 @@
 
 use super::create::{self, AskState, Request};
 use super::hook::{self, Watcher};
-use super::{Engine, EngineError, gate};
+use super::{Engine, EngineError, gate, quiet};
 use crate::point::document::Trigger;
 use crate::point::switch::{
     Action, Confirm, Done, Outcome, Reached, Switch, Tried, VERSION, Verdict,
@@ -65,6 +65,9 @@ pub fn attempt(
         }
         other => other?,
     };
+    if !quiet::is_live(engine) {
+        return Err(EngineError::NotRunning);
+    }
     let Some(running) = pointers::current(engine.layout) else {
         return Err(EngineError::NoWay("no system runs here".to_owned()));
     };

@@ -164,8 +164,28 @@ fn how(kind: Kind, good: Option<bool>) -> &'static str {
 /// When a template is wrong.
 pub fn html(report: &Report) -> Result<String, tera::Error> {
     let mut tera = Tera::default();
+    tera.set_escape_fn(escaped);
     tera.add_raw_template("page.html", HTML)?;
     tera.render("page.html", &context(report))
+}
+
+/// Text that is nothing but text in HTML, and does nothing to a terminal.
+fn escaped(text: &str) -> String {
+    let shown: String = text
+        .chars()
+        .map(|c| match is_seen(c) {
+            true => c,
+            false => '\u{fffd}',
+        })
+        .collect();
+    tera::escape_html(&shown)
+}
+
+/// Whether a character neither controls a terminal nor turns the line around.
+fn is_seen(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !turns
 }
 
 /// The same as Markdown, without pictures.
@@ -190,7 +210,7 @@ fn plain(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
-            c if c.is_control() => out.push(' '),
+            c if !is_seen(c) => out.push(' '),
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),

@@ -20,12 +20,25 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
     write_as(path, bytes, None)
 }
 
-/// As [`write()`], a file that everybody may read.
+/// Writes to a place that somebody named. A file there is replaced, at the end of
+/// links too; what is none, such as a device or a pipe, gets the bytes and stays
+/// what it is.
 ///
 /// # Errors
 /// As [`write()`].
-pub fn write_readable(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
-    write_as(path, bytes, Some(0o644))
+pub fn hand_out(path: &Path, bytes: &[u8], readable: bool) -> Result<(), IoError> {
+    let mode = readable.then_some(0o644);
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => {
+            let real = fs::canonicalize(path).at("look at", path)?;
+            write_as(&real, bytes, mode)
+        }
+        Ok(there) if !there.is_dir() => {
+            let mut there = OpenOptions::new().write(true).open(path).at("open", path)?;
+            there.write_all(bytes).at("write", path)
+        }
+        _ => write_as(path, bytes, mode),
+    }
 }
 
 fn write_as(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), IoError> {
@@ -175,6 +188,28 @@ pub fn sync_dir(path: &Path) -> Result<(), IoError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_stays_what_it_is() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        hand_out(&at("new"), b"1", false).unwrap();
+        symlink(at("new"), at("link")).unwrap();
+        hand_out(&at("link"), b"2", true).unwrap();
+        assert_eq!(fs::read(at("new")).unwrap(), b"2");
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+        symlink("/dev/null", at("null")).unwrap();
+        hand_out(&at("null"), b"3", false).unwrap();
+        assert!(fs::symlink_metadata(at("null")).unwrap().is_symlink());
+        assert!(
+            fs::metadata(at("null"))
+                .unwrap()
+                .file_type()
+                .is_char_device()
+        );
+        assert!(hand_out(dir.path(), b"4", false).is_err());
+    }
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

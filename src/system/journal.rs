@@ -160,6 +160,9 @@ pub fn store(layout: &Layout, entry: &Entry) -> Result<(), IoError> {
     durable::write(&path, &text)
 }
 
+/// What could not be done where a journal is no such thing.
+pub const READ: &str = "read the journal";
+
 /// All entries, oldest first.
 ///
 /// # Errors
@@ -167,7 +170,7 @@ pub fn store(layout: &Layout, entry: &Entry) -> Result<(), IoError> {
 pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
     let mut entries = Vec::new();
     for (path, entry) in each(layout)? {
-        entries.push(entry.at("read the journal", &path)?);
+        entries.push(entry.at(READ, &path)?);
     }
     entries.sort_by_key(|e| e.id);
     Ok(entries)

@@ -102,6 +102,17 @@ fn parse(text: &str, path: &Path) -> Result<Policy, LoadError> {
     })
 }
 
+/// Makes the folder that a policy file is to lie in, where there is none.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(path: &Path) -> Result<(), IoError> {
+    match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        Some(dir) => std::fs::create_dir_all(dir).at("create the folder", dir),
+        None => Ok(()),
+    }
+}
+
 /// Whether there is anything of this name, be it a link that leads nowhere.
 ///
 /// # Errors

@@ -114,7 +114,13 @@ pub fn closure(
     runner: &dyn Runner,
     path: &StorePath,
 ) -> Result<Vec<ClosureEntry>, StoreError> {
+    let elsewhere = !layout.is_live();
     match open(&layout.nix_db()) {
+        // Asked of a root without a database, Nix would make an empty one there:
+        // from then on, nothing of that store would count as there.
+        Err(_) if elsewhere && std::fs::symlink_metadata(layout.nix_db()).is_err() => {
+            Err(StoreError::Missing(path.to_absolute_path()))
+        }
         Ok(db) => closure_in(&db, path)
             .map_err(|e| database(layout, e))?
             .ok_or_else(|| StoreError::Missing(path.to_absolute_path())),

@@ -311,6 +311,12 @@ fn is_made(dir: &Path) -> Result<bool, VaultError> {
     }
     match entries.next() {
         None => Ok(false),
+        Some(_) if is_repository(&dir.join(CONFIG))? => Err(VaultError::Key {
+            path: dir.join(KEY),
+            reason: format!(
+                "it is gone; what {PASSWORD} beside it says opens the repositories with restic"
+            ),
+        }),
         Some(_) => Err(no_vault("it has no key.json")),
     }
 }

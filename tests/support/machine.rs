@@ -255,11 +255,10 @@ impl Machine {
     /// of the surroundings.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = self.program();
+        // By the environment: tips name what the command line says of the place.
         command
-            .arg("--root")
-            .arg(self.root())
-            .arg("--state-dir")
-            .arg(self.state());
+            .env("CAIRN_ROOT", self.root())
+            .env("CAIRN_STATE_DIR", self.state());
         command.args(&self.options).args(args);
         command
     }

@@ -38,7 +38,7 @@ pub(super) fn metrics(s: &Session, args: &Metrics) -> Result<Exit, Failure> {
     let written = written.map_err(|_| Failure::Usage("no metrics".to_owned()))?;
     match &args.textfile {
         Some(file) if !s.dry_run() => {
-            durable::write_readable(file, written.as_bytes())?;
+            durable::hand_out(file, written.as_bytes(), true)?;
         }
         Some(_) => {}
         None => {
@@ -61,7 +61,7 @@ pub(super) fn report(s: &Session, args: &Report) -> Result<Exit, Failure> {
     match &args.output {
         Some(file) => {
             if !s.dry_run() {
-                durable::write(file, made.as_bytes())?;
+                durable::hand_out(file, made.as_bytes(), false)?;
             }
             let value =
                 json!({ "file": crate::point::BytePath(file.clone()), "bytes": made.len() });

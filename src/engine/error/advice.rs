@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::EngineError;
 use crate::point::document::RootKind;
 use crate::point::path::printable;
+use crate::system::journal;
 use crate::system::lock::LockError;
 use crate::system::points::StoreDocumentError;
 use crate::vault::VaultError;
@@ -153,6 +154,11 @@ impl EngineError {
 
     /// The next command to run.
     pub fn next(&self) -> String {
+        if let Self::Io(error) = self
+            && error.operation == journal::READ
+        {
+            return "cairn verify --repair".into();
+        }
         if let Some(next) = self.next_of_io() {
             return next;
         }
@@ -174,6 +180,7 @@ impl EngineError {
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
             Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),
             Self::Policy(_) => "cairn policy check".into(),
+            Self::SelectDamaged { .. } => "cairn verify --repair".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
             Self::NotHeld { point, .. }
             | Self::NoSuchPath { point, .. }

@@ -6,6 +6,7 @@ use super::super::policy::{self, PolicyFileError};
 use super::super::{Engine, EngineError};
 use super::{Access, RemoteError, Terms, find};
 use crate::point::policy::{Change, Kind};
+use crate::system::policy_file;
 
 /// A remote that is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,9 @@ pub fn add(
             Ok(()) | Err(PolicyFileError::Declared { .. }) => {}
             Err(other) => return Ok(Err(other)),
         }
+    }
+    if !known && !dry && !policy_file::is_there(policy)? {
+        policy_file::make_folder(policy)?;
     }
     let made = !remote.place.is_taken()? || (new && remote.place.is_half_made()?);
     let none = || RemoteError::NoRepository {
