@@ -383,6 +383,7 @@ fn a_difference_on_a_terminal_is_harmless() {
             .collect();
         let output = Command::new("script")
             .args(["-qec", &words.join(" "), "/dev/null"])
+            .env("CAIRN_ROOT", &machine.root)
             .env("NO_COLOR", colour)
             .env("TERM", "xterm")
             .stdin(std::process::Stdio::null())

@@ -398,7 +398,7 @@ fn check_looks_at_the_policy_in_force_and_init_says_where_one_is() {
         let args = [args, &["--root", root.to_str().unwrap()]].concat();
         desk.run(&args)
     };
-    rooted(&["check"]).fails(1, "this machine has no policy", "cairn policy init");
+    rooted(&["check"]).fails(1, "this machine has no policy", " policy init");
     let told = desk.ok(&["init"]);
     assert!(
         told.contains("sudo install -D -m 644 cairn.json /etc/cairn/policy.json")

@@ -19,6 +19,9 @@ use crate::nix::store_path::StorePath;
 /// Why the store could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// A root whose store has none.
+    #[error("there is no Nix database")]
+    NoDatabase,
     /// The database answered with an error.
     #[error("cannot read Nix's database {path}: {source}")]
     Database {
@@ -107,7 +110,8 @@ fn database(layout: &Layout, source: rusqlite::Error) -> StoreError {
 /// The closure of a store path: every path it needs, with its NAR size.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when the path is not valid; else when neither the
+/// [`StoreError::Missing`] when the path is not valid; [`StoreError::NoDatabase`]
+/// where another root has none; else when neither the
 /// database nor Nix can answer.
 pub fn closure(
     layout: &Layout,
@@ -119,7 +123,7 @@ pub fn closure(
         // Asked of a root without a database, Nix would make an empty one there:
         // from then on, nothing of that store would count as there.
         Err(_) if elsewhere && std::fs::symlink_metadata(layout.nix_db()).is_err() => {
-            Err(StoreError::Missing(path.to_absolute_path()))
+            Err(StoreError::NoDatabase)
         }
         Ok(db) => closure_in(&db, path)
             .map_err(|e| database(layout, e))?

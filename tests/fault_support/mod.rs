@@ -232,7 +232,7 @@ impl Machine {
 
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
-        command.arg("--root").arg(&self.root).args(args);
+        command.env("CAIRN_ROOT", &self.root).args(args);
         for name in ["CAIRN_FAULT", "CAIRN_STATE_DIR", "CAIRN_POLICY"] {
             command.env_remove(name);
         }

@@ -213,6 +213,12 @@ impl EngineError {
             Self::Vault(e) if e.is_no_space() => {
                 "cairn prune (it also frees what this attempt had stored)".into()
             }
+            Self::Vault(VaultError::Key { path, reason }) if reason.starts_with("it is gone") => {
+                let vault = path.parent().unwrap_or(path).display();
+                format!(
+                    "restic -r {vault}/config --password-file {vault}/recovery-password snapshots"
+                )
+            }
             Self::Vault(_) => "cairn verify --read-data (and then with --repair)".into(),
             Self::ToplevelGone { point, recipe, .. } => match recipe {
                 Some(line) => format!(
