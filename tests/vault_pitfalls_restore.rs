@@ -286,6 +286,7 @@ fn what_is_restored_is_flushed() {
     let mut outer = Command::new("strace");
     outer.args(&strace(&trace)[1..]);
     outer.arg(command.get_program()).args(command.get_args());
+    outer.env("CAIRN_ROOT", &machine.root);
     assert!(
         outer
             .env("HOME", dir.path())
