@@ -10,8 +10,9 @@
 //!
 //! `nix`, `point`, `learn`, `heal` and `plan` are pure: no files, processes, clock or
 //! randomness. `system` is the only place with effects on the machine, `vault`
-//! the only one that touches stored content. `fault` and `parallel` are beside them
-//! all: the one does nothing, but for tests, the other only what it is given. `ARCHITECTURE.md` has the tour.
+//! the only one that touches stored content. `fault`, `parallel` and `next` are beside
+//! them all: the first does nothing, but for tests, the second only what it is given,
+//! the third are words. `ARCHITECTURE.md` has the tour.
 
 pub mod cli;
 pub mod engine;
@@ -19,6 +20,7 @@ pub mod fault;
 pub mod heal;
 pub mod health;
 pub mod learn;
+pub mod next;
 pub mod nix;
 mod parallel;
 pub mod plan;

@@ -159,7 +159,7 @@ fn a_boot_step_that_fails_leaves_a_restore_to_resume() {
     );
     // Pasted, it is for that machine.
     assert!(out.err.contains("try: cairn --root /"), "{out:?}");
-    assert!(out.err.contains(" resume (or: "), "{out:?}");
+    assert!(out.err.contains(" resume\n   or: "), "{out:?}");
     bed.off("rm /boot/loader/entries; mv /boot/loader/gone /boot/loader/entries")
         .ok();
     bed.beside("cairn --root $ROOT resume -y").ends(0);

@@ -43,7 +43,7 @@ fn is_unfinished(machine: &Machine, at: &str) {
         &["generations", "switch", "2", "-y"],
     ] {
         let ended = machine.run(args).expect(NEEDS_RESUME);
-        assert!(ended.err.contains("cairn resume (or: cairn abort)"));
+        assert!(ended.err.contains("cairn resume\n   or: cairn abort"));
     }
     same(&picture, &machine.picture(), at);
     assert_eq!(ids, machine.ids(), "{at}");

@@ -170,7 +170,7 @@ fn a_restore_stops_anywhere_and_can_be_ended_either_way() {
                     "{at}: {err}"
                 );
                 assert!(
-                    err.contains("try: cairn resume (or: cairn abort)"),
+                    err.contains("try: cairn resume\n   or: cairn abort"),
                     "{at}: {err}"
                 );
                 host.ok(&[way, "-y"]);
@@ -197,7 +197,7 @@ fn resume_itself_can_be_interrupted() {
     for at in ["restore.staged", "restore.file"] {
         let ended = stopped(&host, at, &["resume", "-y"]).ends(130);
         assert!(
-            ended.err.contains("cairn resume (or: cairn abort)"),
+            ended.err.contains("cairn resume\n   or: cairn abort"),
             "{}",
             ended.err
         );

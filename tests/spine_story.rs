@@ -370,7 +370,7 @@ fn a_restore_that_stops_part_way_says_so_and_ends_either_way() {
         assert!(run.err.contains("no space left"), "{}", run.err);
         assert!(!run.err.contains("nothing was changed"), "{}", run.err);
         assert!(
-            run.err.contains("try: cairn resume (or: cairn abort)"),
+            run.err.contains("try: cairn resume\n   or: cairn abort"),
             "{}",
             run.err
         );

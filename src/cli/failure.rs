@@ -1,5 +1,5 @@
 //! An error as it is told: one line of what was wrong and what was left
-//! untouched, one line with the next command.
+//! untouched, then the commands that may help.
 
 use std::io;
 
@@ -10,6 +10,7 @@ use super::{Exit, commands, usage};
 use crate::engine::EngineError;
 use crate::engine::policy::PolicyFileError;
 use crate::engine::remote::RemoteError;
+use crate::next::{Next, quoted};
 use crate::plan::merge::FileConflict;
 use crate::point::policy::BadPolicy;
 use crate::point::selector::{SelectError, Selector};
@@ -107,46 +108,40 @@ impl Failure {
         }
     }
 
-    /// The next command to run, on the machine that this one was for.
-    fn next(&self) -> String {
-        usage::here(&self.tip())
-    }
-
-    fn tip(&self) -> String {
+    /// What to run next.
+    fn next(&self) -> Next {
         match self {
             Self::Engine(EngineError::Select(SelectError::NoSuch(selector))) => match selector {
                 Selector::Latest(_) => "cairn create".into(),
-                Selector::LatestGood(_) => "cairn list, then cairn mark-good ID".into(),
+                Selector::LatestGood(_) => Next::run("cairn list").or("cairn mark-good ID"),
                 _ => "cairn list".into(),
             },
             Self::Engine(EngineError::Select(SelectError::OnlyImported(ids))) => {
                 let newest = ids.first().map_or("ID", String::as_str);
-                format!("cairn show {newest} (imported points are named by their id alone)")
+                Next::run(format!("cairn show {newest}"))
             }
             Self::Engine(e) => e.next(),
-            Self::NoTerminal(verb) => format!("cairn {verb} --yes (or --dry-run to look first)"),
-            Self::NotPicked => "cairn show ID".into(),
-            Self::Io(e) if e.operation == "use the root" => {
-                "cairn --root DIR … (a folder, such as /mnt)".into()
+            Self::NoTerminal(_) => {
+                Next::again_with("--dry-run", None).or_else(Next::again_with("--yes", None))
             }
+            Self::NotPicked => "cairn show ID".into(),
+            Self::Io(e) if e.operation == "use the root" => "cairn --root /mnt status".into(),
             Self::Io(e) => EngineError::Io(IoError {
                 operation: e.operation,
                 path: e.path.clone(),
                 source: e.kind().into(),
             })
             .next(),
-            Self::Usage(_) => usage::help(),
-            Self::Misread { next, .. } => next.clone(),
+            Self::Usage(_) => usage::help().into(),
+            Self::Misread { next, .. } => Next::run(next),
             Self::Demo(_) => "TMPDIR=/var/tmp cairn demo".into(),
             Self::PolicyFile(e) => e.next(),
-            Self::Policy(LoadError::Io(_)) => {
-                "cairn policy check FILE (the file that is meant)".into()
+            Self::Policy(LoadError::Io(_)) => "cairn policy check FILE".into(),
+            Self::Policy(LoadError::Policy { path, .. }) => {
+                // It goes with the defaults.
+                Next::run(format!("cairn policy check {}", quoted(path)))
+                    .or_else(Next::again_with("--policy", Some("/dev/null")))
             }
-            Self::Policy(LoadError::Policy { path, .. }) => format!(
-                "cairn policy check {} once it is mended (or, to go on with the defaults: cairn \
-                 --policy /dev/null status)",
-                crate::point::path::printable(path)
-            ),
             _ => "cairn status".into(),
         }
     }
@@ -175,16 +170,20 @@ impl Failure {
             return Exit::Ok;
         }
         let exit = self.exit();
+        let next = usage::here(&self.next());
         if json {
             let mut told = json!({
                 "version": VERSION,
                 "error": {
                     "message": self.to_string(),
                     "untouched": self.untouched(),
-                    "next": self.next(),
+                    "next": next[0],
                     "exit": exit as u8,
                 }
             });
+            if next.len() > 1 {
+                told["error"]["alternatives"] = json!(next[1..]);
+            }
             if let Some(bad) = self.faults() {
                 told["error"]["faults"] = json!(bad.faults);
             }
@@ -207,7 +206,7 @@ impl Failure {
             for block in crate::render::merge::conflicts(self.conflicts()).lines() {
                 complain(format!("  {block}"));
             }
-            complain(format!("  try: {}", self.next()));
+            complain(crate::render::next::lines(&next));
         }
         exit
     }

@@ -5,6 +5,7 @@ use clap::{Command, CommandFactory};
 
 use super::Cli;
 use super::failure::Failure;
+use crate::next::{self, Next};
 
 /// What clap says of it, in one line, and where to read on.
 pub(super) fn failure(error: &clap::Error, words: impl Iterator<Item = String>) -> Failure {
@@ -23,23 +24,47 @@ pub(super) fn failure(error: &clap::Error, words: impl Iterator<Item = String>) 
         } else {
             choice()
         },
-        next: format!("{} --help", path.collect::<Vec<_>>().join(" ")),
+        next: help_of(&path.collect::<Vec<_>>()),
     }
 }
 
 /// What tells how the command that is run is meant.
 pub(super) fn help() -> String {
-    format!("{} --help", path(Cli::command(), words()).join(" "))
+    help_of(&path(Cli::command(), words()))
 }
 
-/// A tip, with the options of this command line that say which machine is meant:
-/// pasted without, it would be run on another one.
-pub(super) fn here(tip: &str) -> String {
-    let place = place(words());
-    match place.is_empty() {
-        true => tip.to_owned(),
-        false => placed(tip, &place),
+fn help_of(path: &[String]) -> String {
+    format!("{} --help", path.join(" "))
+}
+
+/// The commands to run next, the likeliest first; for the machine that this
+/// command line was for: run without its options, they would be for another one.
+pub(super) fn here(next: &Next) -> Vec<String> {
+    let words: Vec<String> = words().collect();
+    let can = |next: &&next::Command| match next {
+        next::Command::Again { with, .. } => takes(&words, with.iter().map(|(name, _)| *name)),
+        next::Command::Line(_) => true,
+    };
+    let line = |next: &next::Command| match next {
+        next::Command::Line(line) => placed(line),
+        again @ next::Command::Again { .. } => again.line(&words),
+    };
+    let mut lines: Vec<String> = next.commands().iter().filter(can).map(line).collect();
+    if lines.is_empty() {
+        lines.push(help());
     }
+    lines
+}
+
+/// Whether the command that was meant has these options.
+fn takes<'o>(words: &[String], mut options: impl Iterator<Item = &'o str>) -> bool {
+    let mut root = Cli::command();
+    root.build();
+    let (_, command) = meant(root, words.iter().cloned());
+    options.all(|option| {
+        let mut known = command.get_arguments().filter_map(clap::Arg::get_long);
+        known.any(|known| option.strip_prefix("--") == Some(known))
+    })
 }
 
 fn place(words: impl Iterator<Item = String>) -> String {
@@ -54,37 +79,30 @@ fn place(words: impl Iterator<Item = String>) -> String {
         if OPTIONS.contains(&&*name)
             && let Some(value) = value.or_else(|| words.next())
         {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
-            let value = match value.chars().all(plain) {
-                true => value,
-                false => format!("'{}'", value.replace('\'', "'\\''")),
-            };
+            let value = next::quoted(value);
             place.push_str(&format!(" {name} {value}"));
         }
     }
     place
 }
 
-fn placed(tip: &str, place: &str) -> String {
-    let command = Cli::command();
-    let is_verb = |rest: &str| {
-        let word = rest.split([' ', ')', ',', ';']).next().unwrap_or_default();
-        command.find_subcommand(word).is_some()
-    };
-    let mut out = String::new();
-    let mut rest = tip;
-    while let Some((before, after)) = rest.split_once("cairn ") {
-        out.push_str(before);
-        out.push_str("cairn");
-        let begins = out.len() == 5 || before.ends_with([' ', '(']);
-        if begins && is_verb(after) && !after.contains("(on the other machine)") {
-            out.push_str(place);
-        }
-        out.push(' ');
-        rest = after;
+/// A command, for the machine that this command line was for.
+pub(super) fn placed(line: &str) -> String {
+    placed_at(line, &place(words()))
+}
+
+/// What to run next, as a person is told after a result.
+pub(super) fn hint(next: &Next) -> String {
+    format!("{}\n", crate::render::next::lines(&here(next)))
+}
+
+fn placed_at(line: &str, place: &str) -> String {
+    let verb = |rest: &str| rest.split(' ').next().map(str::to_owned);
+    let is_one = |verb: String| Cli::command().find_subcommand(verb).is_some();
+    match line.strip_prefix("cairn ") {
+        Some(rest) if verb(rest).is_some_and(is_one) => format!("cairn{place} {rest}"),
+        _ => line.to_owned(),
     }
-    out.push_str(rest);
-    out
 }
 
 /// The words of this command line.
@@ -119,6 +137,9 @@ fn meant(mut command: Command, words: impl Iterator<Item = String>) -> (Vec<Stri
     (path, command)
 }
 
+/// Columns that are enough to say what is wrong with a line.
+const LONGEST: usize = 400;
+
 /// Without what every such text begins and ends with.
 fn told(text: &str) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
@@ -136,7 +157,8 @@ fn told(text: &str) -> String {
         told.push_str(between);
         told.push_str(line.strip_prefix("tip: ").unwrap_or(line));
     }
-    told
+    // Whatever was given comes back in it.
+    crate::render::table::cut(&told, LONGEST)
 }
 
 #[cfg(test)]
@@ -167,15 +189,22 @@ mod tests {
         assert_eq!(place, " --root /mnt --state-dir '/mnt/my data'");
         for (tip, told) in [
             ("cairn list", "cairn --root /m list"),
-            (
-                "cairn resume (or: cairn abort)",
-                "cairn --root /m resume (or: cairn --root /m abort)",
-            ),
-            ("ls -ld /cairn x", "ls -ld /cairn x"),
+            ("cairn --root /mnt status", "cairn --root /mnt status"),
+            ("ls -ld /cairn list", "ls -ld /cairn list"),
         ] {
-            assert_eq!(placed(tip, " --root /m"), told);
+            assert_eq!(placed_at(tip, " --root /m"), told);
         }
-        assert_eq!(placed("df -h /", ""), "df -h /");
+        assert_eq!(placed_at("df -h /", ""), "df -h /");
+    }
+
+    #[test]
+    fn a_verb_is_known_with_its_options() {
+        let words = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+        let can = |line: &str, option| takes(&words(line), [option].into_iter());
+        assert!(can("restore 4 --only config", "--rebuild"));
+        assert!(can("undo", "--lock-timeout"));
+        assert!(!can("undo", "--rebuild"));
+        assert!(can("remote --json list", "--password-file"));
     }
 
     #[test]

@@ -219,8 +219,8 @@ pub enum EngineError {
         file: String,
         /// Why not.
         why: String,
-        /// What to do.
-        next: String,
+        /// What to run next.
+        next: crate::next::Next,
     },
     /// A file does not open.
     #[error("the password does not open {0}")]

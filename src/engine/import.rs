@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::export::{CLOSURE, DOCUMENT, FOLDER, MARKS, TAG};
 use super::{Engine, EngineError, create};
+use crate::next::Next;
 use crate::nix::store_path::StorePath;
 use crate::point::document::{Imported, MAX_BYTES, Pin};
 use crate::point::parcel::There;
@@ -97,8 +98,8 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
     if request.closure && checked.closure.is_none() {
         return Err(refused(
             &name,
-            "it has no system in it",
-            "cairn import without --closure",
+            "it has no system in it: take it without --closure",
+            "cairn import --help",
         ));
     }
     let taken = |point, marks, recovery| Taken {
@@ -185,17 +186,15 @@ pub(super) fn take_in(
     }
 }
 
-fn refused(file: &str, why: impl Into<String>, next: &str) -> EngineError {
+fn refused(file: &str, why: impl Into<String>, next: impl Into<Next>) -> EngineError {
     EngineError::Import {
         file: file.to_owned(),
         why: why.into(),
-        next: next.to_owned(),
+        next: next.into(),
     }
 }
 
 /// What to do about a file that is damaged.
-const AGAIN: &str = "copy the file again, or export it anew with cairn export ID FILE";
-
 /// Reads the file and checks all of it.
 fn check(
     from: &mut dyn Read,
@@ -203,7 +202,10 @@ fn check(
     name: &str,
     scratch: &Scratch,
 ) -> Result<Checked, EngineError> {
-    let bad = |why: String| refused(name, why, AGAIN);
+    let bad = |why: String| {
+        let why = format!("{why}; copy it again, or export the point anew");
+        refused(name, why, "cairn export --help")
+    };
     let place = scratch.path().join("repository");
     Repo::skeleton(&place)?;
     let header = container::unpack(from, &place).map_err(|error| match error {
@@ -216,8 +218,8 @@ fn check(
         (Some(told), _) => told,
         (None, Some(given)) => given,
         (None, None) => {
-            let next = format!("cairn import {name} --password-file FILE");
-            return Err(refused(name, "it is encrypted", &next));
+            let next = Next::again_with("--password-file", Some("FILE"));
+            return Err(refused(name, "it is encrypted", next));
         }
     };
     let repo =
@@ -287,7 +289,7 @@ pub(super) fn known(
         _ => {
             let short = point.id.short_among([]);
             let why = format!("another restore point {short} is here");
-            Err(refused(name, why, &format!("cairn show {short}")))
+            Err(refused(name, why, format!("cairn show {short}")))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::next::{Next, quoted};
 use crate::point::Policy;
 use crate::point::path::printable;
 use crate::point::policy::{BadPolicy, Change, ChangeError, Fault, fault_at};
@@ -62,31 +63,29 @@ impl PolicyFileError {
         }
     }
 
-    /// The next command to run.
-    pub fn next(&self) -> String {
-        match self {
+    /// What to run next.
+    pub fn next(&self) -> Next {
+        Next::run(match self {
             Self::Absent(path) | Self::NoneAtAll(path) => {
-                format!("cairn policy init {}", printable(path))
+                format!("cairn policy init {}", quoted(path))
             }
-            Self::Load(_) => "cairn policy schema (or, to go on with the defaults: cairn --policy \
-                              /dev/null status)"
-                .into(),
-            Self::Exists(path) => format!("cairn policy check {}", printable(path)),
-            Self::Declared { .. } => "nixos-rebuild switch, once it says so".into(),
+            Self::Load(_) => "cairn policy schema".to_owned(),
+            Self::Exists(path) => format!("cairn policy check {}", quoted(path)),
+            Self::Declared { .. } => "nixos-rebuild switch".to_owned(),
             Self::Change { path, source } => match source {
                 ChangeError::Exists { kind, name } => {
-                    let (path, name) = (printable(path), printable(name.as_ref()));
+                    let (path, name) = (quoted(path), quoted(name));
                     format!("cairn policy remove {kind} {name} --file {path}")
                 }
                 ChangeError::Broken(_) | ChangeError::Absent { .. } => {
-                    format!("cairn policy show --policy {}", printable(path))
+                    format!("cairn policy show --policy {}", quoted(path))
                 }
                 ChangeError::Bad(_) | ChangeError::Layout(_) => {
-                    format!("cairn policy check {}", printable(path))
+                    format!("cairn policy check {}", quoted(path))
                 }
             },
-            Self::Io(_) => "cairn policy --help".into(),
-        }
+            Self::Io(_) => "cairn policy --help".to_owned(),
+        })
     }
 }
 

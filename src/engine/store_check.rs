@@ -44,8 +44,8 @@ pub(super) fn check(
             problems.push(Problem {
                 point: Some(point.id),
                 what: format!(
-                    "{} of its system {}, the first is {path} (try: nix-store --repair-path \
-                     {path})",
+                    "{} of its system {}, the first is {path} (nix-store --repair-path {path} \
+                     mends it)",
                     count(n, "store path"),
                     if n == 1 { "is damaged" } else { "are damaged" }
                 ),

@@ -79,12 +79,12 @@ pub fn asks(switch: &Switch, at: DateTime<Utc>) -> Option<Notice> {
         None => switch.to.name().to_owned(),
     };
     let message = format!(
-        "{name} is taken back at {} unless it is confirmed",
+        "{name} is taken back at {} unless it is confirmed, or at once by cairn revert",
         until.format("%H:%M:%S UTC")
     );
     let mut notice = Notice::new(Occasion::ConfirmAwaited, at, message).about(switch);
     notice.until = Some(until);
-    Some(notice.then("cairn confirm (or, to go back now: cairn revert)"))
+    Some(notice.then("cairn confirm"))
 }
 
 /// What is told of a boot that was judged bad and cost the system its place.

@@ -59,7 +59,8 @@ pub fn printable(path: &Path) -> String {
     out
 }
 
-fn is_bidi_control(c: char) -> bool {
+/// Whether it turns the direction of what is shown after it.
+pub(crate) fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Style;
 use super::style::line;
 use crate::heal::{Healed, Planned, Standing, Treated, Tried};
+use crate::next::Next;
 use crate::point::event::HealVerdict;
 use crate::point::humane;
 
@@ -42,9 +43,6 @@ pub fn report(healed: &Healed, host: &str, style: &Style) -> String {
     }
     for note in &healed.notes {
         out.push_str(&format!("{} {}\n", style.yellow("note:"), line(note)));
-    }
-    if let Some(next) = next(healed) {
-        out.push_str(&format!("\n  try: {next}\n"));
     }
     out
 }
@@ -148,23 +146,24 @@ fn came(tried: &Tried, style: &Style) -> String {
     format!("{} {text} {}\n", tried.action, style.dim(took))
 }
 
-fn next(healed: &Healed) -> Option<&'static str> {
+/// What to run next, if anything is left to do.
+pub fn next(healed: &Healed) -> Option<Next> {
     let stuck = |tried: &Tried| tried.trouble.is_some();
     let tries = healed.issues.iter().flat_map(|treated| &treated.tries);
     if tries.chain(&healed.finished).any(stuck) {
-        return Some("cairn status");
+        return Some("cairn status".into());
     }
     if healed.interrupted {
-        return Some("cairn heal");
+        return Some("cairn heal".into());
     }
     if !healed.remains() {
         return None;
     }
     let can = |treated: &Treated| treated.held.is_none() && !treated.actions.is_empty();
-    match healed.dry_run && healed.issues.iter().any(can) {
-        true => Some("cairn heal"),
-        false => Some("cairn health"),
-    }
+    Some(match healed.dry_run && healed.issues.iter().any(can) {
+        true => "cairn heal".into(),
+        false => "cairn health".into(),
+    })
 }
 
 /// How healing stands, in one line, for `status`.
@@ -256,7 +255,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("passed over, it needs none"), "{text}");
-        assert!(text.ends_with("  try: cairn heal\n"), "{text}");
+        assert_eq!(next(&plan), Some("cairn heal".into()));
     }
 
     #[test]
@@ -280,19 +279,19 @@ mod tests {
                 issues: vec![treated(vec![tried], well)],
                 ..Healed::default()
             };
-            report(&healed, "web1", &style())
+            (report(&healed, "web1", &style()), next(&healed))
         };
-        let text = of(tried(HealVerdict::Recovered, None), true);
+        let (text, _) = of(tried(HealVerdict::Recovered, None), true);
         assert!(text.contains("49 → 100 of 100"), "{text}");
         assert!(text.contains("restart-unit helped 5.1 s"), "{text}");
-        let text = of(tried(HealVerdict::TakenBack, None), false);
+        let (text, then) = of(tried(HealVerdict::TakenBack, None), false);
         assert!(
             text.contains("no help, taken back: web.service failed"),
             "{text}"
         );
-        assert!(text.ends_with("  try: cairn health\n"), "{text}");
-        let text = of(tried(HealVerdict::TakenBack, Some("no space")), false);
+        assert_eq!(then, Some("cairn health".into()));
+        let (text, then) = of(tried(HealVerdict::TakenBack, Some("no space")), false);
         assert!(text.contains("could not be taken back: no space"), "{text}");
-        assert!(text.ends_with("  try: cairn status\n"), "{text}");
+        assert_eq!(then, Some("cairn status".into()));
     }
 }

@@ -4,6 +4,7 @@ use super::Style;
 use super::style::{count, line, wrap};
 use super::table::{Cell, Table};
 use crate::health::Report;
+use crate::next::{Next, quoted};
 use crate::plan::humane;
 use crate::point::health::{Health, Issue, Status, Unit, Verdict};
 
@@ -54,9 +55,6 @@ pub fn report(report: &Report, host: &str, verbose: bool, style: &Style) -> Stri
             out.push_str(&format!("{}\n", style.dim(text)));
         }
     }
-    if let Some(next) = next(report) {
-        out.push_str(&format!("\n  try: {next}\n"));
-    }
     out
 }
 
@@ -90,19 +88,19 @@ fn coloured(score: u8, healthy: bool, style: &Style, text: &str) -> String {
     }
 }
 
-/// The next command for the first thing that is required and fails.
-fn next(report: &Report) -> Option<String> {
+/// What to run next for the first thing that is required and fails.
+pub fn next(report: &Report) -> Option<Next> {
     let broken = report.broken().next()?;
-    Some(match broken.name.as_str() {
+    Some(Next::run(match broken.name.as_str() {
         "units" => match broken.subjects.first() {
-            Some(unit) => format!("systemctl status {}", line(unit)),
+            Some(unit) => format!("systemctl status {}", quoted(unit)),
             None => "systemctl --failed".to_owned(),
         },
         "disk" | "inodes" => "cairn prune -n".to_owned(),
         "store" => "nix-store --verify".to_owned(),
         "system" => "cairn rollback -n".to_owned(),
-        _ => "cairn history (what was switched last)".to_owned(),
-    })
+        _ => "cairn history".to_owned(),
+    }))
 }
 
 /// The score in a list of points; empty where it was not measured.
@@ -200,9 +198,9 @@ mod tests {
              CHECK      SAYS     VALUE  WHAT IT SAW\n\
              units      failing  97 %   a.service failed\n\
              disk /nix  warning  97 %   1.0 GiB free\n\n\
-             unknown here: load (-v says why)\n\n\
-             \x20 try: systemctl status a.service\n"
+             unknown here: load (-v says why)\n"
         );
+        assert_eq!(next(&told), Some("systemctl status a.service".into()));
         let verbose = report(&told, "web", true, &style());
         assert!(verbose.contains("load       unknown"), "{verbose}");
     }

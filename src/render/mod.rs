@@ -8,6 +8,7 @@ pub mod health;
 pub mod learn;
 pub mod merge;
 pub mod metrics;
+pub mod next;
 pub mod plan;
 pub mod point;
 pub mod remote;

@@ -16,7 +16,7 @@ pub fn list(points: &[(Point, Marks)], style: &Style) -> String {
     let mut table = Table::new([
         "ID", "WHEN", "TRIGGER", "SYSTEM", "CONFIG", "STATE", "HEALTH", "MARKS", "REASON",
     ])
-    .may_drop([4, 5, 6, 2]);
+    .may_drop([4, 5, 6, 2, 3, 1]);
     for ((point, marks), id) in points.iter().zip(shorten_sorted(&ids)).rev() {
         let paint: fn(&Style, &str) -> String =
             if marks.is_bad() || marks.damaged.is_some() || !point.is_complete() {

@@ -8,9 +8,7 @@ use crate::point::switch::{Done, Outcome, Reached, Switch, Verdict};
 /// Records, newest first, as `history` prints them.
 pub fn list(switches: &[Switch], style: &Style) -> String {
     if switches.is_empty() {
-        return "no switch was seen yet\n\n  try: nixos-rebuild switch (the NixOS module writes \
-                its history)\n"
-            .to_owned();
+        return "no switch was seen yet; the NixOS module writes this history\n".to_owned();
     }
     let mut table =
         Table::new(["when", "action", "system", "point", "what came of it"]).may_drop([3, 1]);

@@ -15,6 +15,9 @@ pub struct Table {
 /// Columns the last one needs before others are dropped for it.
 const ROOM: usize = 20;
 
+/// Columns that are left to one that others are cut for.
+const LEAST: usize = 8;
+
 /// One cell: its text, and how it is coloured.
 #[derive(Debug)]
 pub struct Cell {
@@ -85,6 +88,28 @@ impl Table {
         shown
     }
 
+    /// The widths at which these columns fit a line: where the last one has next
+    /// to no room, the widest of the others are cut.
+    fn cut_to(mut widths: Vec<usize>, shown: &[usize], style: &Style) -> Vec<usize> {
+        let (Some(room), Some((last, others))) = (style.width, shown.split_last()) else {
+            return widths;
+        };
+        loop {
+            let before: usize = others.iter().map(|c| widths[*c] + 2).sum();
+            let excess = (before + widths[*last].min(LEAST)).saturating_sub(room);
+            let widest = others.iter().max_by_key(|c| widths[**c]);
+            match widest {
+                Some(c) if excess > 0 && widths[*c] > LEAST => {
+                    widths[*c] = widths[*c].saturating_sub(excess).max(LEAST);
+                }
+                _ => break,
+            }
+        }
+        let before: usize = others.iter().map(|c| widths[*c] + 2).sum();
+        widths[*last] = room.saturating_sub(before).max(LEAST);
+        widths
+    }
+
     /// The table as text, with a final newline.
     pub fn render(&self, style: &Style) -> String {
         let widths: Vec<usize> = (0..self.head.len())
@@ -98,8 +123,7 @@ impl Table {
             })
             .collect();
         let shown = self.shown(&widths, style);
-        let before: usize = shown.iter().rev().skip(1).map(|c| widths[*c] + 2).sum();
-        let room = style.width.map(|w| w.saturating_sub(before).max(8));
+        let widths = Self::cut_to(widths, &shown, style);
         let mut out = String::new();
         let head: Vec<Cell> = self
             .head
@@ -111,15 +135,10 @@ impl Table {
                 if !shown.contains(&c) {
                     continue;
                 }
-                let last = Some(&c) == shown.last();
-                match room {
-                    Some(room) if last => {
-                        out.push_str(&(cell.paint)(style, &cut(&cell.text, room)));
-                    }
-                    _ => out.push_str(&(cell.paint)(style, &cell.text)),
-                }
-                if !last {
-                    out.push_str(&" ".repeat(widths[c] - cell.width + 2));
+                let text = cut(&cell.text, widths[c]);
+                out.push_str(&(cell.paint)(style, &text));
+                if Some(&c) != shown.last() {
+                    out.push_str(&" ".repeat(widths[c] - text.width() + 2));
                 }
             }
             while out.ends_with(' ') {
@@ -160,6 +179,16 @@ mod tests {
             width: Some(width),
             now: chrono::DateTime::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn columns_that_may_not_go_are_cut() {
+        let mut table = Table::new(["GENERATION", "MARKS", "REVISION"]);
+        let marks = "current running booted +safe";
+        table.row(vec!["2".into(), marks.into(), "0123456789".into()]);
+        let text = table.render(&style(40));
+        assert!(text.contains("current running b…  0123456…"), "{text}");
+        assert!(text.lines().all(|line| line.width() <= 40), "{text}");
     }
 
     #[test]

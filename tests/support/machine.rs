@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::skip::need;
 use super::store::{self, System, nix};
+use super::told::{all_are_commands, commands};
 
 /// A root with a store, profiles, a configuration and a state directory.
 pub struct Machine {
@@ -32,12 +33,16 @@ pub struct Run {
 }
 
 impl From<Output> for Run {
+    #[track_caller]
     fn from(output: Output) -> Self {
-        Self {
+        let run = Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        };
+        all_are_commands(&run.out);
+        all_are_commands(&run.err);
+        run
     }
 }
 
@@ -49,23 +54,23 @@ impl Run {
         self
     }
 
-    /// Asserts an error of exactly two lines: what was wrong and what was left
-    /// untouched, then the next command.
+    /// Asserts an error of one line, what was wrong and what was left untouched,
+    /// and then nothing but commands, one of them this.
     #[track_caller]
     pub fn fails(self, code: i32, what: &str, next: &str) -> Self {
         let run = self.ends(code);
         let lines: Vec<&str> = run.err.lines().collect();
-        assert_eq!(lines.len(), 2, "not two lines: {}", run.err);
-        let (first, second) = (lines[0], lines[1]);
+        let first = lines[0];
+        let told = commands(&run.err);
+        assert!(!told.is_empty(), "no command: {}", run.err);
+        assert_eq!(lines.len(), 1 + told.len(), "more lines: {}", run.err);
         assert!(
             first.starts_with("cairn: ") && first.contains(what),
             "{first}"
         );
         assert!(first.ends_with("nothing was changed"), "{first}");
-        assert!(
-            second.starts_with("  try: ") && second.contains(next),
-            "{second}"
-        );
+        let is_told = told.iter().any(|command| command.contains(next));
+        assert!(is_told, "{next} is not in: {}", run.err);
         assert_eq!(run.out, "");
         run
     }

@@ -15,6 +15,7 @@ mod servers;
 mod skip;
 mod store;
 mod switching;
+mod told;
 
 pub use afar::{PASSWORD, home, key, password, policy, sound, there, with_remote};
 pub use ailing::Ailing;
@@ -28,3 +29,4 @@ pub use servers::Server;
 pub use skip::{need, need_root};
 pub use store::System;
 pub use switching::Switching;
+pub use told::{all_are_commands, commands};

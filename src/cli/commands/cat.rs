@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use super::super::Exit;
 use super::super::failure::Failure;
 use super::super::session::Session;
+use super::super::usage::placed;
 use super::config::describe;
 use super::points::short;
 use crate::engine::cat::{self, Found};
+use crate::next::quoted;
 use crate::plan::humane::bytes;
 use crate::plan::text_diff::is_binary;
 use crate::point::path::printable;
@@ -55,10 +57,9 @@ pub(super) fn cat(s: &Session, point: &Point, path: &Path) -> Result<Exit, Failu
             let place = path.parent().unwrap_or(path).join(target);
             let id = short(point.id);
             if cat::find(&s.engine(), point, &plain(&place)).is_ok() {
-                let place = printable(&plain(&place));
-                s.out.warn(format!(
-                    "cairn show {id} --cat {place} shows what it leads to"
-                ));
+                let next = format!("cairn show {id} --cat {}", quoted(plain(&place)));
+                s.out
+                    .warn(format!("{} shows what it leads to", placed(&next)));
             }
         }
         other => writeln!(out, "{} is a {}", printable(path), describe(other).0)?,

@@ -7,6 +7,7 @@ use super::super::args::{Config, Part, Restore};
 use super::super::failure::Failure;
 use super::super::out::Items;
 use super::super::session::Session;
+use super::super::usage::hint;
 use super::points::{self, Entry, short};
 use super::{keep, restore};
 use crate::engine::config;
@@ -50,7 +51,7 @@ pub(super) fn run(s: &Session, args: Config) -> Result<Exit, Failure> {
 }
 
 fn backup(s: &Session, reason: String, no_prune: bool) -> Result<Exit, Failure> {
-    let mut request = Request::manual(reason);
+    let mut request = Request::manual(points::short_enough(reason)?);
     request.state = AskState::Named(Vec::new());
     if s.dry_run() {
         return points::preview(s, &request);
@@ -101,7 +102,8 @@ fn list(s: &Session) -> Result<Exit, Failure> {
                 ]);
             }
             if catalogue.points.is_empty() {
-                return b"no configuration was captured yet\n  try: cairn config backup\n".to_vec();
+                let next = hint(&"cairn config backup".into());
+                return format!("no configuration was captured yet\n{next}").into_bytes();
             }
             table.render(style).into_bytes()
         },

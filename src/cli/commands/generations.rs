@@ -77,7 +77,8 @@ fn list(s: &Session) -> Result<Exit, Failure> {
 }
 
 fn table(rows: &[Row], style: &Style) -> Table {
-    let mut table = Table::new(["GENERATION", "WHEN", "NIXOS", "KERNEL", "MARKS", "REVISION"]);
+    let mut table = Table::new(["GENERATION", "WHEN", "NIXOS", "KERNEL", "MARKS", "REVISION"])
+        .may_drop([3, 5, 2]);
     for row in rows.iter().rev() {
         let mut marks = Vec::new();
         for (on, word) in [

@@ -5,6 +5,7 @@ use super::super::args::Heal;
 use super::super::failure::Failure;
 use super::super::out::complain;
 use super::super::session::Session;
+use super::super::usage::hint;
 use crate::engine::heal::{self, Ask};
 use crate::heal::Healed;
 use crate::render;
@@ -43,7 +44,12 @@ pub(super) fn heal(s: &Session, args: &Heal) -> Result<Exit, Failure> {
 
 fn show(s: &Session, args: &Heal, healed: &Healed, host: &str) -> Result<Exit, Failure> {
     s.out.result("heal", healed, |style| {
-        render::heal::report(healed, host, style).into_bytes()
+        let mut text = render::heal::report(healed, host, style);
+        if let Some(next) = render::heal::next(healed) {
+            text.push('\n');
+            text.push_str(&hint(&next));
+        }
+        text.into_bytes()
     })?;
     let stuck = healed
         .issues

@@ -4,12 +4,14 @@ use super::super::Exit;
 use super::super::args::Verify;
 use super::super::failure::Failure;
 use super::super::session::Session;
+use super::super::usage::hint;
 use super::points::short;
 use crate::engine::status::{self, Brief, Status};
 use crate::engine::verify::{self, Options, Report};
+use crate::next::Next;
 use crate::plan::humane::bytes;
 use crate::point::PointId;
-use crate::render::style::{count, line};
+use crate::render::style::{count, line, wrap};
 use crate::render::{self, Style};
 
 /// `verify`
@@ -74,7 +76,7 @@ fn report_text(report: &Report, style: &Style) -> String {
         compared.unwrap_or_default()
     ));
     if !report.problems.is_empty() && !report.repair {
-        out.push_str("  try: cairn verify --repair\n");
+        out.push_str(&hint(&"cairn verify --repair".into()));
     }
     out
 }
@@ -210,29 +212,45 @@ fn status_text(status: &Status, style: &Style) -> String {
         put(&line(&format!("state {name}")), held);
     }
     put("vault", bytes(status.vault_bytes));
+    if status.unfinished {
+        put("unfinished", style.yellow("a restore was interrupted"));
+    }
     if !status.stopped.is_empty() {
         put("stopped", style.yellow(line(&status.stopped.join(", "))));
     }
     for note in status.notes.iter().chain(&status.profile_faults) {
-        put("note", style.yellow(line(note)));
+        let room = style
+            .width
+            .map_or(usize::MAX, |width| width.saturating_sub(16));
+        let mut name = "note";
+        for line in wrap(&line(note), room) {
+            put(name, style.yellow(line));
+            name = "";
+        }
     }
-    let next = if status.unfinished {
-        "a restore was interrupted: cairn resume, or cairn abort"
-    } else if !status.stopped.is_empty() {
-        "start what a killed run had stopped: cairn create"
-    } else if status.awaited.as_ref().is_some_and(|a| a.until.is_some()) {
-        "keep it: cairn confirm (or go back: cairn revert)"
-    } else if status.points == 0 {
-        "take the first restore point: cairn create"
-    } else if status.config_changes.unwrap_or(0) > 0 {
-        "see what changed: cairn diff"
-    } else if status.healing.as_ref().is_some_and(|h| h.cut_off.is_some()) {
-        "end what was cut off: cairn heal"
-    } else if !status.health.healthy {
-        "see what is not well: cairn health"
-    } else {
-        "cairn list"
-    };
-    out.push_str(&format!("\n  try: {next}\n"));
+    out.push('\n');
+    out.push_str(&hint(&next_of(status)));
     out
+}
+
+/// What a look at the status calls for first.
+fn next_of(status: &Status) -> Next {
+    if status.unfinished {
+        Next::run("cairn resume").or("cairn abort")
+    } else if !status.stopped.is_empty() {
+        // It starts what a killed run had stopped.
+        "cairn create".into()
+    } else if status.awaited.as_ref().is_some_and(|a| a.until.is_some()) {
+        Next::run("cairn confirm").or("cairn revert")
+    } else if status.points == 0 {
+        "cairn create".into()
+    } else if status.config_changes.unwrap_or(0) > 0 {
+        "cairn diff".into()
+    } else if status.healing.as_ref().is_some_and(|h| h.cut_off.is_some()) {
+        "cairn heal".into()
+    } else if !status.health.healthy {
+        "cairn health".into()
+    } else {
+        "cairn list".into()
+    }
 }

@@ -48,7 +48,7 @@ fn pre_switch(s: &Session, toplevel: &Path, action: &str) -> Exit {
             say(
                 "the policy refuses switches without one (preSwitch.required); nothing was switched",
             );
-            complain("  try: cairn create (to see what is in the way)");
+            complain("  try: cairn create");
             let notice = Notice::new(
                 Occasion::PointFailed,
                 engine.clock.now(),

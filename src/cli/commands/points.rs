@@ -9,6 +9,7 @@ use super::super::args::{Create, List, Mark, Show};
 use super::super::failure::Failure;
 use super::super::out::{Items, Out, VERSION, complain};
 use super::super::session::Session;
+use super::super::usage::hint;
 use super::{cat, remote};
 use crate::engine::create::{self, AskState, Created, Request};
 use crate::engine::descent;
@@ -34,9 +35,22 @@ impl<'p> Entry<'p> {
     }
 }
 
+/// The longest reason, in bytes: one line, as lists show it.
+const LONGEST: usize = 1000;
+
+/// A reason that was given, if it is one line's worth.
+pub(super) fn short_enough(reason: String) -> Result<String, Failure> {
+    match reason.len() {
+        0..=LONGEST => Ok(reason),
+        n => Err(Failure::Usage(format!(
+            "a reason has at most {LONGEST} bytes, and this one has {n}; --description takes more"
+        ))),
+    }
+}
+
 /// `create`
 pub(super) fn create(s: &Session, args: Create) -> Result<Exit, Failure> {
-    let mut request = Request::manual(args.reason);
+    let mut request = Request::manual(short_enough(args.reason)?);
     request.description = args.description;
     request.trigger = args.trigger;
     request.tags = args.tags.into_iter().collect();
@@ -212,7 +226,8 @@ pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
     };
     s.out.result("points", value, |style| {
         if catalogue.points.is_empty() {
-            return b"no restore points yet\n  try: cairn create\n".to_vec();
+            let next = hint(&"cairn create".into());
+            return format!("no restore points yet\n{next}").into_bytes();
         }
         if let Some(from) = &from {
             return render::graph::graph(&catalogue.points, from, style).into_bytes();
@@ -260,7 +275,8 @@ pub(super) fn mark(s: &Session, args: Mark, say: Say) -> Result<Exit, Failure> {
             .say(format!("would mark {} {word}", short(point.id)))?;
         return Ok(Exit::Ok);
     }
-    let (point, marks) = marks::say(&s.engine(), &args.point, say, args.reason)?;
+    let reason = args.reason.map(short_enough).transpose()?;
+    let (point, marks) = marks::say(&s.engine(), &args.point, say, reason)?;
     s.out.result("point", Entry::new(&point, &marks), |style| {
         format!(
             "{} is {} · {}\n",

@@ -12,9 +12,11 @@ use super::super::policy_args::{
     Add, AddPoint, CheckArg, FileArg, KindArg, Policy as Verb, WhenArg,
 };
 use super::super::session::{Session, output};
+use super::super::usage::hint;
 use super::schema::{pretty, schema};
 use crate::engine::policy::{self, Changed, Checked};
 use crate::engine::{EngineError, generations};
+use crate::next::{Next, quoted};
 use crate::nix::store_path::StorePath;
 use crate::plan::text_diff::{self, Side};
 use crate::point::Selector;
@@ -93,16 +95,22 @@ fn init(global: &Global, out: &Out, file: &Path) -> Result<Exit, Failure> {
         before: String::new(),
         after: policy::STARTER.to_owned(),
     };
-    let name = printable(file);
-    let mut next = format!("cairn policy add --file {name} …");
+    let name = quoted(file);
+    let mut next = Next::run("cairn policy add --help");
+    let mut told = String::new();
     // Where it says nothing to anybody yet.
     if !file.ends_with(IN_FORCE) {
-        next.push_str(&format!(
-            "\n  then: sudo install -D -m 644 {name} /{IN_FORCE} (on NixOS: \
-             services.cairn.policyFile)"
-        ));
+        told = format!(", in force once it is /{IN_FORCE} (NixOS: services.cairn.policyFile)");
+        next = next.or(format!("sudo install -D -m 644 {name} /{IN_FORCE}"));
     }
-    tell(global, out, file, None, &changed, &["wrote", &next])
+    tell(
+        global,
+        out,
+        file,
+        None,
+        &changed,
+        &["wrote", &format!("{told}\n{}", hint(&next))],
+    )
 }
 
 fn check(global: &Global, out: &Out, named: Option<&Path>) -> Result<Exit, Failure> {
@@ -181,7 +189,7 @@ fn tell(
     out.result("policy", value, |style| {
         let file = printable(file);
         let text = match change {
-            None => format!("{} {file}\n  try: {}\n", style.green(words[0]), words[1]),
+            None => format!("{} {file}{}", style.green(words[0]), words[1]),
             Some(_) if !differs => format!("{file} has that already\n"),
             Some(change) => format!(
                 "{} {} {} {} {file}\n",

@@ -9,6 +9,7 @@ use super::super::args::{AddRemote, Remote};
 use super::super::failure::Failure;
 use super::super::out::Items;
 use super::super::session::Session;
+use super::super::usage::hint;
 use super::points::{Entry, short, tell_password};
 use crate::engine::remote::{self, Access, AddRequest, Pushed, Wanted};
 use crate::plan::humane::bytes;
@@ -89,8 +90,8 @@ fn add(s: &Session, args: AddRemote) -> Result<Exit, Failure> {
             text.push('\n');
         } else if !s.dry_run() {
             text.push_str(&format!(
-                "its password opens it, on any machine: keep a copy\n  try: cairn remote push {}\n",
-                added.name
+                "its password opens it, on any machine: keep a copy\n{}",
+                hint(&format!("cairn remote push {}", added.name).into())
             ));
         }
         text.into_bytes()
@@ -139,7 +140,7 @@ fn known(s: &Session) -> Result<Exit, Failure> {
     s.out.result("remotes", value, |style| {
         if lines.is_empty() {
             let next = "cairn remote add NAME ADDRESS --password-file FILE --new";
-            return format!("no remote is known\n  try: {next}\n").into_bytes();
+            return format!("no remote is known\n{}", hint(&next.into())).into_bytes();
         }
         render::remote::remotes(&lines, style).into_bytes()
     })?;
@@ -174,7 +175,8 @@ pub(super) fn list(
     };
     s.out.result("points", value, |style| {
         if points.is_empty() {
-            return b"no restore points there\n  try: cairn remote push\n".to_vec();
+            let next = hint(&"cairn remote push".into());
+            return format!("no restore points there\n{next}").into_bytes();
         }
         match host.is_some() || all_hosts {
             true => render::remote::points(&points, style),

@@ -7,6 +7,7 @@ use super::super::Exit;
 use super::super::args::Health;
 use super::super::failure::Failure;
 use super::super::session::Session;
+use super::super::usage::hint;
 use crate::engine::heal;
 use crate::engine::health::{self, Ask};
 use crate::health::{CHECKS, Report};
@@ -36,7 +37,11 @@ pub(super) fn health(s: &Session, args: &Health) -> Result<Exit, Failure> {
         // A screen of its own for each look, where there is a screen.
         let redraw = args.watch.is_some() && s.out.style.width.is_some() && !s.out.json;
         s.out.result("health", &report, |style| {
-            let text = render::health::report(&report, &host, s.out.verbose, style);
+            let mut text = render::health::report(&report, &host, s.out.verbose, style);
+            if let Some(next) = render::health::next(&report) {
+                text.push('\n');
+                text.push_str(&hint(&next));
+            }
             let clear = if redraw { terminal::CLEAR } else { "" };
             format!("{clear}{text}").into_bytes()
         })?;

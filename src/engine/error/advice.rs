@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::EngineError;
+use crate::next::{Next, quoted};
 use crate::point::document::RootKind;
-use crate::point::path::printable;
 use crate::system::journal;
 use crate::system::lock::LockError;
 use crate::system::points::StoreDocumentError;
@@ -108,32 +108,34 @@ impl EngineError {
     }
 
     /// What to do about a file operation that failed, where that can be told.
-    fn next_of_io(&self) -> Option<String> {
+    fn next_of_io(&self) -> Option<Next> {
         use std::io::ErrorKind;
 
         let (path, kind) = self.io()?;
-        let path = printable(path);
         match kind {
-            ErrorKind::ReadOnlyFilesystem => Some(format!(
-                "mount -o remount,rw \"$(findmnt -n -o TARGET -T {path})\" (or, without: cairn \
-                 restore ID --to DIR, cairn export ID FILE)"
-            )),
-            // In the vault it is full of points; elsewhere of other things.
+            ErrorKind::ReadOnlyFilesystem => Some(
+                Next::run(format!(
+                    "mount -o remount,rw \"$(findmnt -n -o TARGET -T {})\"",
+                    quoted(path)
+                ))
+                .or("cairn restore ID --to DIR")
+                .or("cairn export ID FILE"),
+            ),
+            // In the vault it is full of points; elsewhere of other things. The
+            // file itself may be one that is gone by now.
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded
                 if !matches!(self, Self::Vault(_)) =>
             {
-                Some(format!(
-                    "df -h {path} (then make room there, and the same command again)"
-                ))
+                let folder = path.parent().unwrap_or(path);
+                Some(Next::run(format!("df -h {}", quoted(folder))))
             }
             ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
-                Some("sudo cairn …".to_owned())
+                Some(Next::again_as_root())
             }
+            ErrorKind::AddrInUse => Some(Next::run("ss -lnp").or("cairn serve --help")),
             // What the vault lacks is damage.
-            ErrorKind::NotFound if !matches!(self, Self::Vault(_)) => {
-                Some(format!("ls -ld {path} (is it spelt right, and mounted?)"))
-            }
-            _ => None,
+            _ if matches!(self, Self::Vault(_)) => None,
+            _ => Some(Next::run(format!("ls -ld {}", quoted(path)))),
         }
     }
 
@@ -152,8 +154,8 @@ impl EngineError {
         }
     }
 
-    /// The next command to run.
-    pub fn next(&self) -> String {
+    /// What to run next.
+    pub fn next(&self) -> Next {
         if let Self::Io(error) = self
             && error.operation == journal::READ
         {
@@ -163,22 +165,22 @@ impl EngineError {
             return next;
         }
         match self {
-            Self::Unfinished(_) | Self::Halfway { .. } => "cairn resume (or: cairn abort)".into(),
+            Self::Unfinished(_) | Self::Halfway { .. } => {
+                Next::run("cairn resume").or("cairn abort")
+            }
             Self::StoppedPrune => "cairn prune".into(),
-            e if e.is_stopped() => "the same command again".into(),
-            Self::OtherVersion(_) => "cairn restore ID --state SET (both together)".into(),
-            Self::LinkAbove(path) => format!(
-                "ls -l {} (and put a folder there, or: cairn restore ID --to DIR)",
-                printable(path)
-            ),
+            e if e.is_stopped() => Next::again(),
+            Self::OtherVersion(_) => "cairn restore ID --state SET".into(),
+            Self::LinkAbove(path) => {
+                Next::run(format!("ls -l {}", quoted(path))).or("cairn restore ID --to DIR")
+            }
             Self::Remote(error) => error.next(),
-            Self::Vault(VaultError::Far { .. }) => "cairn remote list (once it answers)".into(),
+            Self::Vault(VaultError::Far { .. }) => "cairn remote list".into(),
             Self::NoWay(_) => "cairn diff".into(),
-            Self::NotRunning => "cairn health (it looks at any root)".into(),
+            Self::NotRunning => "cairn health".into(),
             Self::Unanswerable(_) | Self::TooLate { .. } => "cairn history".into(),
-            Self::History(_) => "cairn status (what is not in the history is listed by it)".into(),
             Self::NoChange(_) => "cairn risk -- nixos-rebuild build".into(),
-            Self::Share(_) => "cairn learn export FILE (on the other machine)".into(),
+            Self::Share(_) => "cairn learn export --help".into(),
             Self::Policy(_) => "cairn policy check".into(),
             Self::SelectDamaged { .. } => "cairn verify --repair".into(),
             Self::Select(_) | Self::NoRestore(_) => "cairn list".into(),
@@ -187,61 +189,60 @@ impl EngineError {
             | Self::NotInPoint { point, .. }
             | Self::AbsentThen { point, .. }
             | Self::NotCaptured { point, .. }
-            | Self::NoSuchSet { point, .. } => {
-                format!("cairn show {point}")
-            }
-            Self::Conflicts { point, .. } => format!(
-                "cairn restore {point} --merge --allow-conflicts (or name the paths to merge)"
-            ),
-            Self::NoBase { point } => format!("cairn restore {point} --merge --merge-base ID"),
-            Self::Taken(_) => "cairn export again, with another name".into(),
+            | Self::NoSuchSet { point, .. } => Next::run(format!("cairn show {point}")),
+            Self::Conflicts { .. } => Next::again_with("--allow-conflicts", None),
+            Self::NoBase { .. } => Next::again_with("--merge-base", Some("ID")),
+            Self::Taken(path) => Next::run(format!("ls -ld {}", quoted(path))),
             Self::NotFresh { path, .. } => {
-                format!("cairn restore … --to {}", printable(&path.join("restored")))
+                let inside = path.join("restored");
+                Next::again_with("--to", Some(&inside.to_string_lossy()))
             }
             Self::Import { next, .. } => next.clone(),
-            Self::WrongPassword(file) => format!("cairn import {file} --password-file FILE"),
+            Self::WrongPassword(_) => Next::again_with("--password-file", Some("FILE")),
             Self::UnknownSet(_) => "cairn create -n".into(),
             Self::NoStateVault => "cairn verify".into(),
             Self::NoRoom { .. } => "cairn prune".into(),
             Self::Units(_) => "systemctl --failed".into(),
-            Self::Switching { .. } => {
-                "the same command when the switch has ended, or with --lock-timeout 300".into()
-            }
-            Self::Lock(LockError::Held { .. }) => {
-                "cairn status (then again, or with --lock-timeout 300)".into()
-            }
-            Self::Vault(e) if e.is_no_space() => {
-                "cairn prune (it also frees what this attempt had stored)".into()
-            }
+            Self::Switching { .. } => in_a_while(),
+            Self::Lock(LockError::Held { .. }) => in_a_while().or("cairn status"),
+            // It also frees what this attempt had stored.
+            Self::Vault(e) if e.is_no_space() => "cairn prune".into(),
             Self::Vault(VaultError::Key { path, reason }) if reason.starts_with("it is gone") => {
-                let vault = path.parent().unwrap_or(path).display();
-                format!(
-                    "restic -r {vault}/config --password-file {vault}/recovery-password snapshots"
-                )
+                let vault = path.parent().unwrap_or(path);
+                Next::run(format!(
+                    "restic -r {} --password-file {} snapshots",
+                    quoted(vault.join("config")),
+                    quoted(vault.join("recovery-password"))
+                ))
             }
-            Self::Vault(_) => "cairn verify --read-data (and then with --repair)".into(),
+            Self::Vault(_) => Next::run("cairn verify --read-data").or("cairn verify --repair"),
             Self::ToplevelGone { point, recipe, .. } => match recipe {
-                Some(line) => format!(
-                    "cairn restore {point} --rebuild (or --from URL; by hand: cairn restore \
-                     {point} --only config && {line})"
-                ),
-                None => format!("cairn restore {point} --from URL (a binary cache that has it)"),
+                Some(line) => Next::run(format!("cairn restore {point} --rebuild"))
+                    .or(format!("cairn restore {point} --from URL"))
+                    .or(format!("cairn restore {point} --only config && {line}")),
+                None => Next::run(format!("cairn restore {point} --from URL")),
             },
             Self::NotFetched {
                 unsigned, tried, ..
             } => {
                 let signature = |t: &String| t.contains("signature");
                 match !unsigned && tried.iter().any(signature) {
-                    true => "again with --no-check-sigs, if you trust that store".into(),
-                    false => "again with --rebuild, or with --from and another store".into(),
+                    true => Next::again_with("--no-check-sigs", None),
+                    false => Next::again_with("--rebuild", None)
+                        .or_else(Next::again_with("--from", Some("URL"))),
                 }
             }
-            Self::NoRecipe { point } => format!("cairn restore {point} --from URL"),
-            Self::NotAllowed { .. } => "sudo cairn …".into(),
+            Self::NoRecipe { point } => Next::run(format!("cairn restore {point} --from URL")),
+            Self::NotAllowed { .. } => Next::again_as_root(),
             Self::NoGeneration { .. } => "cairn generations list".into(),
             Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
-            Self::Protected { point, .. } => format!("cairn unpin {point}"),
+            Self::Protected { point, .. } => Next::run(format!("cairn unpin {point}")),
             _ => "cairn status".into(),
         }
     }
+}
+
+/// The same, and wait for whoever is at work.
+fn in_a_while() -> Next {
+    Next::again_with("--lock-timeout", Some("300"))
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a remote before anything is sent.
 
+use crate::next::{Next, quoted};
 use crate::point::address::AddressError;
 
 /// Why a remote cannot be used.
@@ -79,7 +80,7 @@ pub enum RemoteError {
         point: String,
     },
     /// A file there cannot be read, and that is in the way.
-    #[error("{} is damaged: {what}", called(.name))]
+    #[error("{} is damaged: {what} (mend it on each machine that pushes there)", called(.name))]
     Damaged {
         /// The remote's name.
         name: String,
@@ -89,7 +90,11 @@ pub enum RemoteError {
         what: String,
     },
     /// It was asked for systems, and the policy says no store for them.
-    #[error("the policy says no Nix store for the systems of {}", called(.0))]
+    #[error(
+        "the policy says no Nix store for the systems of {} (remotes.{}.closures, such as \
+         \"file:///mnt/cache\")",
+        called(.0), .0
+    )]
     NoClosures(String),
 }
 
@@ -111,13 +116,6 @@ fn how(name: &str) -> &str {
     }
 }
 
-fn with_password(name: &str) -> String {
-    match name {
-        UNNAMED => how(name).to_owned(),
-        name => format!("{name} --password-file FILE"),
-    }
-}
-
 fn list(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
@@ -134,39 +132,30 @@ fn no_such(name: Option<&str>, known: &[String]) -> String {
 }
 
 impl RemoteError {
-    /// The next command to run.
-    pub fn next(&self) -> String {
-        match self {
+    /// What to run next.
+    pub fn next(&self) -> Next {
+        Next::run(match self {
             Self::NoSuch { known, .. } if known.is_empty() => {
-                "cairn remote add NAME ADDRESS --password-file FILE".into()
+                "cairn remote add NAME ADDRESS --password-file FILE".to_owned()
             }
             Self::NoSuch { known, .. } => format!("cairn remote list {}", known[0]),
-            Self::NoPassword(name) => format!("cairn remote list {}", with_password(name)),
-            Self::Address(_) | Self::BadName(_) => "cairn remote add --help".into(),
-            Self::WrongPassword { name, .. } => {
-                format!("cairn remote list {} (another one)", with_password(name))
+            Self::NoPassword(_) | Self::WrongPassword { .. } => {
+                return Next::again_with("--password-file", Some("FILE"));
             }
+            Self::Address(_) | Self::BadName(_) => "cairn remote add --help".to_owned(),
             Self::NoRepository { name, address } => {
                 let name = if name == UNNAMED { "NAME" } else { name };
+                let address = quoted(address);
                 format!("cairn remote add {name} {address} --new --password-file FILE")
             }
             Self::Taken { name, .. } => format!("cairn remote remove {name}"),
             Self::NoSuchHost { name, .. } => format!("cairn remote list {}", how(name)),
             Self::NotWhole { name, .. } => format!("cairn remote check {} --read-data", how(name)),
             Self::NoSuchPoint { name, host, .. } => {
-                format!("cairn remote list {} --host {host}", how(name))
+                format!("cairn remote list {} --host {}", how(name), quoted(host))
             }
-            Self::Damaged { name, .. } => {
-                format!(
-                    "cairn remote check {} --repair (on each machine)",
-                    how(name)
-                )
-            }
-            Self::NoClosures(name) => {
-                format!(
-                    "cairn policy show (and set remotes.{name}.closures, such as file:///mnt/cache)"
-                )
-            }
-        }
+            Self::Damaged { name, .. } => format!("cairn remote check {} --repair", how(name)),
+            Self::NoClosures(_) => "cairn policy show".to_owned(),
+        })
     }
 }

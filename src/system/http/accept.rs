@@ -19,10 +19,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Connections at once; who comes then waits in the kernel's queue.
-const MOST: usize = 64;
+const MOST: usize = 256;
 
-/// How long a client may take to say what it wants.
-const HEAD: Duration = Duration::from_secs(10);
+/// How long a client may take to say what it wants; it is on this machine.
+const HEAD: Duration = Duration::from_secs(2);
 
 /// The longest life of a connection, the answer and its reading included.
 const LIFE: Duration = Duration::from_secs(60);

@@ -148,8 +148,8 @@ pub fn serve(
 }
 
 async fn ask(State(asking): State<Asking>, request: Request<Body>) -> Response<Body> {
-    let head = request.method() == Method::HEAD;
-    let mut answer = if !head && request.method() != Method::GET {
+    // What asks for the head alone has no body sent: the router sees to that.
+    let answer = if ![Method::GET, Method::HEAD].contains(request.method()) {
         Answer::text(405, "this server only reads")
     } else if asking.by_name && !is_own_name(request.headers()) {
         Answer::text(421, "ask for localhost")
@@ -164,9 +164,6 @@ async fn ask(State(asking): State<Asking>, request: Request<Body>) -> Response<B
         };
         reply(&asking, asked).await
     };
-    if head {
-        answer.body.clear();
-    }
     respond(answer)
 }
 

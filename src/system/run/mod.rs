@@ -8,6 +8,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::next::quoted;
+
 pub use processes::Processes;
 
 /// A program to run, with everything it needs.
@@ -118,18 +120,9 @@ impl Call {
 
     /// The call as a person would type it.
     pub fn line(&self) -> String {
-        let quote = |s: &OsString| {
-            let s = s.to_string_lossy();
-            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:+,@%".contains(c);
-            if !s.is_empty() && s.chars().all(plain) {
-                s.into_owned()
-            } else {
-                format!("'{}'", s.replace('\'', "'\\''"))
-            }
-        };
         std::iter::once(&self.program)
             .chain(&self.args)
-            .map(quote)
+            .map(quoted)
             .collect::<Vec<_>>()
             .join(" ")
     }

@@ -5,6 +5,7 @@ use crate::cli::commands::compare::change_json;
 use crate::cli::commands::merge;
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
+use crate::cli::usage;
 use crate::engine::apply::Part as Owner;
 use crate::engine::diff::{self, End};
 use crate::engine::restore::{Plan, Restored};
@@ -190,9 +191,10 @@ pub(super) fn tell(s: &Session, restored: &Restored, verb: &str) -> Result<Exit,
                 format!("everything is as it was before the restore{before}")
             } else {
                 format!(
-                    "what was there before is in {} ({}); cairn undo brings it back",
+                    "what was there before is in {} ({}); {} brings it back",
                     crate::cli::commands::points::short(restored.undo.id),
-                    bytes(kept)
+                    bytes(kept),
+                    usage::placed("cairn undo")
                 )
             })
         )
