@@ -16,8 +16,9 @@ pub enum Command {
     Again {
         /// With the rights of root.
         as_root: bool,
-        /// Options that it had not, or had with other values, each with its value.
-        with: Vec<(&'static str, Option<String>)>,
+        /// Options that it had not, or had with other values, each with its value;
+        /// or what it is about.
+        with: Vec<(String, Option<String>)>,
     },
 }
 
@@ -41,7 +42,8 @@ impl Next {
     }
 
     /// What was run, again, with an option.
-    pub fn again_with(option: &'static str, value: Option<&str>) -> Self {
+    pub fn again_with(option: &str, value: Option<&str>) -> Self {
+        let option = option.to_owned();
         Self(vec![again(Some((option, value.map(str::to_owned))))])
     }
 
@@ -64,7 +66,7 @@ impl Next {
     }
 }
 
-fn again(option: Option<(&'static str, Option<String>)>) -> Command {
+fn again(option: Option<(String, Option<String>)>) -> Command {
     Command::Again {
         as_root: false,
         with: option.into_iter().collect(),

@@ -112,7 +112,7 @@ impl Failure {
     fn next(&self) -> Next {
         match self {
             Self::Engine(EngineError::Select(SelectError::NoSuch(selector))) => match selector {
-                Selector::Latest(_) => "cairn create".into(),
+                Selector::Latest(0) => "cairn create".into(),
                 Selector::LatestGood(_) => Next::run("cairn list").or("cairn mark-good ID"),
                 _ => "cairn list".into(),
             },
@@ -193,7 +193,8 @@ impl Failure {
             }
             complain(told);
         } else {
-            let mut message = self.to_string();
+            // Said once is enough.
+            let mut message = self.to_string().replace(" (nothing was changed)", "");
             let many = self.faults().filter(|bad| bad.faults.len() > 1);
             if let Some(bad) = many {
                 let number = count(bad.faults.len(), "fault");

@@ -16,7 +16,14 @@ pub(super) fn failure(error: &clap::Error, words: impl Iterator<Item = String>) 
         Some(ContextValue::Strings(names)) => names.last(),
         _ => None,
     };
-    let path = path.into_iter().chain(suggested.cloned());
+    // One that help does not list is none that was meant.
+    let listed = |name: &&String| {
+        let (_, command) = meant(Cli::command(), path[1..].iter().cloned());
+        let found = command.find_subcommand(name);
+        found.is_some_and(|command| !command.is_hide_set())
+    };
+    let suggested = suggested.filter(listed).cloned();
+    let path = path.into_iter().chain(suggested);
     let whole = error.kind() != ErrorKind::MissingSubcommand;
     Failure::Misread {
         why: if whole {
@@ -42,7 +49,7 @@ fn help_of(path: &[String]) -> String {
 pub(super) fn here(next: &Next) -> Vec<String> {
     let words: Vec<String> = words().collect();
     let can = |next: &&next::Command| match next {
-        next::Command::Again { with, .. } => takes(&words, with.iter().map(|(name, _)| *name)),
+        next::Command::Again { with, .. } => takes(&words, with.iter().map(|(name, _)| &**name)),
         next::Command::Line(_) => true,
     };
     let line = |next: &next::Command| match next {
@@ -62,8 +69,16 @@ fn takes<'o>(words: &[String], mut options: impl Iterator<Item = &'o str>) -> bo
     root.build();
     let (_, command) = meant(root, words.iter().cloned());
     options.all(|option| {
+        // One is written by these, and none would be.
+        if option == "--policy" && ["add", "remove"].contains(&command.get_name()) {
+            return false;
+        }
         let mut known = command.get_arguments().filter_map(clap::Arg::get_long);
-        known.any(|known| option.strip_prefix("--") == Some(known))
+        match option.strip_prefix("--") {
+            Some(option) => known.any(|known| known == option),
+            // What it is about.
+            None => command.get_positionals().next().is_some(),
+        }
     })
 }
 

@@ -5,6 +5,7 @@
 //! a point that is taken here: marker, content, roots, document.
 
 mod content;
+pub(super) mod lost;
 
 use std::io::Read;
 use std::path::Path;
@@ -53,6 +54,8 @@ pub struct Taken {
     pub marks: Marks,
     /// Whether it was here before.
     pub known: bool,
+    /// Whether it was, and what of it was lost is there again.
+    pub mended: bool,
     /// Whether it was taken by another machine.
     pub foreign: bool,
     /// Whether the file has the system.
@@ -102,10 +105,15 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
             "cairn import --help",
         ));
     }
+    // What this machine took and still has is its own, whatever came.
+    let foreign = known
+        .as_ref()
+        .map_or(foreign, |known| engine.is_foreign(known));
     let taken = |point, marks, recovery| Taken {
         point,
         marks,
         known: known.is_some(),
+        mended: false,
         foreign,
         has_closure: checked.closure.is_some(),
         recovery,
@@ -116,14 +124,6 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
     if request.closure {
         import_closure(engine, &checked, &scratch)?;
     }
-    if let Some(point) = &known {
-        // Another import of the same file may bring the system it lacked.
-        if request.closure {
-            pin(engine, point)?;
-        }
-        let marks = points::read_marks(engine.layout, point.id)?;
-        return Ok(taken(point.clone(), marks, None));
-    }
     let incoming = Incoming {
         repo: &checked.repo,
         point: &checked.point,
@@ -131,6 +131,18 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
         there: None,
         snapshots: &checked.snapshots,
     };
+    if let Some(point) = &known {
+        // Another import of the same file may bring the system it lacked, or
+        // what was lost of it.
+        if request.closure {
+            pin(engine, point)?;
+        }
+        let mended = lost::bring_back(engine, point, &incoming)?;
+        let marks = points::read_marks(engine.layout, point.id)?;
+        let mut taken = taken(mended.clone().unwrap_or_else(|| point.clone()), marks, None);
+        taken.mended = mended.is_some();
+        return Ok(taken);
+    }
     let (point, recovery) = take_in(engine, &incoming)?;
     Ok(taken(point, checked.marks.clone(), recovery))
 }
@@ -152,6 +164,17 @@ impl Incoming<'_> {
         let mut lost = parts
             .filter(|part| part.is_held() && find(self.snapshots, self.point, part.tree).is_none());
         lost.next().map(|part| part.what)
+    }
+
+    /// Copies a part to a repository of this machine, where it is read again;
+    /// gives its snapshot there, or nothing where there is none of it.
+    fn copy(&self, to: &Repo, tree: &str, hash: &str, what: &str) -> Result<String, EngineError> {
+        let Some(found) = find(self.snapshots, self.point, tree) else {
+            return Ok(String::new());
+        };
+        let copied = self.repo.copy_to(to, &found.id)?;
+        same(to, &copied, hash, what)?;
+        Ok(copied)
     }
 }
 
@@ -194,7 +217,6 @@ fn refused(file: &str, why: impl Into<String>, next: impl Into<Next>) -> EngineE
     }
 }
 
-/// What to do about a file that is damaged.
 /// Reads the file and checks all of it.
 fn check(
     from: &mut dyn Read,
@@ -301,27 +323,15 @@ fn store_all(
     incoming: &Incoming<'_>,
 ) -> Result<Point, EngineError> {
     let mut point = incoming.point.clone();
-    let copy = |to: &Repo, tree: &str, hash: &str, what: &str| -> Result<String, EngineError> {
-        let Some(found) = find(incoming.snapshots, incoming.point, tree) else {
-            return Ok(String::new());
-        };
-        let copied = incoming.repo.copy_to(to, &found.id)?;
-        same(to, &copied, hash, what)?;
-        Ok(copied)
-    };
     if let Some(config) = &mut point.config {
-        config.snapshot = copy(
-            vault.config(),
-            &config.tree,
-            &config.hash,
-            "the configuration",
-        )?;
+        let to = vault.config();
+        config.snapshot = incoming.copy(to, &config.tree, &config.hash, "the configuration")?;
     }
     if !point.state.is_empty() {
         let state = vault.state()?;
         for (name, set) in &mut point.state {
             let what = format!("state {}", name.escape_default());
-            set.snapshot = copy(&state, &set.tree, &set.hash, &what)?;
+            set.snapshot = incoming.copy(&state, &set.tree, &set.hash, &what)?;
         }
     }
     fault::point("import.copied");

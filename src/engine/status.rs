@@ -21,7 +21,7 @@ use crate::system::clock::since_boot;
 use crate::system::journal::Entry;
 use crate::system::probe::Depth;
 use crate::system::{follow, generations, journal, loader, pointers, points, switches};
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 /// The state of the machine and of its restore points.
 #[derive(Debug, Serialize)]
@@ -190,6 +190,13 @@ fn all_but_health(engine: &Engine<'_>) -> Result<Status, EngineError> {
         // Nothing is compared behind it; the rest is as worth knowing as ever.
         Some(Err(error @ EngineError::LinkAbove(_))) => {
             notes.push(error.to_string());
+            None
+        }
+        Some(Err(EngineError::Vault(
+            error @ (VaultError::Damaged { .. } | VaultError::NoSuchSnapshot { .. }),
+        ))) => {
+            let id = with_config.map_or_else(String::new, |p| p.id.short_among([]));
+            notes.push(format!("what changed since {id} is not known: {error}"));
             None
         }
         other => other.transpose()?,

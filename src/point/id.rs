@@ -1,5 +1,6 @@
 //! The id of a restore point: a UUIDv7, shown as a short hex prefix.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -66,6 +67,18 @@ pub fn shorten_sorted(ids: &[PointId]) -> Vec<String> {
             ids[i].short_among(before.into_iter().chain(ids.get(i + 1)))
         })
         .collect()
+}
+
+/// The short form of every id, in whatever order they are.
+pub fn shorten(ids: &[PointId]) -> Vec<String> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let short: BTreeMap<PointId, String> = (sorted.iter().copied())
+        .zip(shorten_sorted(&sorted))
+        .collect();
+    let of = |id: &PointId| short.get(id).cloned().unwrap_or_default();
+    ids.iter().map(of).collect()
 }
 
 impl fmt::Display for PointId {

@@ -57,7 +57,7 @@ pub enum SelectError {
 fn missing(selector: &Selector) -> String {
     match selector {
         Selector::Latest(0) => "there is no restore point yet".to_owned(),
-        Selector::Latest(n) => format!("there are not {} restore points", n + 1),
+        Selector::Latest(n) => format!("there are not {} restore points that latest counts", n + 1),
         Selector::LatestGood(0) => "no restore point is marked good".to_owned(),
         Selector::LatestGood(n) => format!("there are not {} points marked good", n + 1),
         Selector::Booted => "no restore point holds the booted system".to_owned(),

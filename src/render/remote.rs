@@ -8,7 +8,8 @@ use super::point;
 use super::style::Style;
 use super::style::line;
 use super::table::{Cell, Table};
-use crate::point::{Marks, Point};
+use crate::point::id::shorten;
+use crate::point::{Marks, Point, PointId};
 
 /// A remote and what is known of it here.
 #[derive(Clone, Debug)]
@@ -71,7 +72,8 @@ pub fn hosts(points: &[(&Point, &Marks)], style: &Style) -> String {
 /// Points on a remote, newest first.
 pub fn points(points: &[(&Point, &Marks)], style: &Style) -> String {
     let mut table = Table::new(["id", "machine", "taken", "holds", "reason"]).may_drop([3, 1]);
-    for (one, marks) in points.iter().rev() {
+    let ids: Vec<PointId> = points.iter().map(|(point, _)| point.id).collect();
+    for ((one, marks), id) in points.iter().zip(shorten(&ids)).rev() {
         let mut holds = Vec::new();
         if let Some(config) = &one.config {
             holds.push(point::config_word(config));
@@ -84,7 +86,7 @@ pub fn points(points: &[(&Point, &Marks)], style: &Style) -> String {
             reason = format!("pinned · {reason}");
         }
         table.row(vec![
-            Cell::new(one.id.short_among([]), |s, t| s.cyan(t)),
+            Cell::new(id, |s, t| s.cyan(t)),
             line(&one.host).into(),
             style.when(one.created).into(),
             holds.join(", ").into(),

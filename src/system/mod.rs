@@ -68,6 +68,7 @@ pub mod terminal;
 pub mod toplevel;
 pub mod tree;
 pub mod units;
+pub mod whereabouts;
 pub mod workshop;
 
 pub use crate::fault;

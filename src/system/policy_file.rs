@@ -113,6 +113,21 @@ pub fn make_folder(path: &Path) -> Result<(), IoError> {
     }
 }
 
+/// Whether a policy can be written there, found out before anything else is
+/// changed for it.
+///
+/// # Errors
+/// A folder that may not be written to.
+pub fn may_write(path: &Path) -> Result<(), IoError> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK)
+        .map_err(std::io::Error::from)
+        .at("write in the folder", dir)
+}
+
 /// Whether there is anything of this name, be it a link that leads nowhere.
 ///
 /// # Errors

@@ -62,6 +62,17 @@ pub fn read(layout: &Layout, name: &str) -> Result<Record, IoError> {
     }
 }
 
+/// Forgets what is known of a remote: it is gone, or another one by now.
+///
+/// # Errors
+/// When its file cannot be removed.
+pub fn forget(layout: &Layout, name: &str) -> Result<(), IoError> {
+    match layout.remotes().exists() {
+        true => durable::remove(&layout.remotes().join(format!("{name}.json"))),
+        false => Ok(()),
+    }
+}
+
 /// Changes what is known of a remote. A record that cannot be read is begun
 /// anew: the remote itself tells what is there.
 ///

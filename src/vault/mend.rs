@@ -30,13 +30,14 @@ impl Repo {
     /// Makes the index anew where files of it are torn or what they say is not
     /// so, and removes them and snapshots that are torn; gives what was done, a
     /// line each. `aside` takes what is removed. What a pack held that is lost is
-    /// in no index then: whoever has it sends it again.
+    /// in no index then: whoever has it sends it again. With `read_data` every
+    /// pack is read for that; else those whose size is not the one that is known.
     ///
     /// # Errors
     ///
     /// A server that does not answer, or takes no deletions: the index is whole
     /// then all the same.
-    pub fn mend(&self, aside: &Path) -> Result<Vec<String>, VaultError> {
+    pub fn mend(&self, aside: &Path, read_data: bool) -> Result<Vec<String>, VaultError> {
         self.drop_reader();
         let mut done = Vec::new();
         if !self.damaged_indexes()?.is_empty() {
@@ -53,7 +54,7 @@ impl Repo {
         }
         // The library cannot look into a pack that is torn. Not seen, it is in no
         // index any more, and the next prune marks it.
-        let packs = self.torn_packs(&torn)?;
+        let packs = self.torn_packs(&torn, read_data)?;
         for (id, _) in packs.iter().filter(|(_, known)| **known) {
             let id = &id.to_hex().as_str()[..8].to_owned();
             done.push(format!("took the pack {id} out of the index: it is torn"));
@@ -83,7 +84,11 @@ impl Repo {
 
     /// Packs that the index does not have as they are, and that are torn; and
     /// whether it has them at all.
-    fn torn_packs(&self, without: &BTreeSet<Id>) -> Result<BTreeMap<Id, bool>, VaultError> {
+    fn torn_packs(
+        &self,
+        without: &BTreeSet<Id>,
+        read_data: bool,
+    ) -> Result<BTreeMap<Id, bool>, VaultError> {
         let view = Arc::new(View::hiding(self.store.clone(), without.clone()));
         let repo = self.open(MEND, &view)?;
         let mut known = BTreeMap::new();
@@ -98,7 +103,8 @@ impl Repo {
         let stored = self.store.list(FileType::Pack);
         let mut torn = BTreeMap::new();
         for (id, size) in stored.map_err(|error| self.fault(MEND, error))? {
-            if known.get(&id) != Some(&size) && self.if_torn(FileType::Pack, &id)?.is_some() {
+            let doubtful = read_data || known.get(&id) != Some(&size);
+            if doubtful && self.if_torn(FileType::Pack, &id)?.is_some() {
                 torn.insert(id, known.contains_key(&id));
             }
         }

@@ -126,10 +126,19 @@ impl Objects {
         let text = format!("could not {what} {name}");
         move |error| {
             let kind = error.kind();
+            let mut why = error.message().to_owned();
+            // Of ssh, only what is behind it says anything.
+            if why.contains("ssh") {
+                let mut behind = std::error::Error::source(&error);
+                while let Some(cause) = behind {
+                    why.push_str(&format!(": {cause}"));
+                    behind = cause.source();
+                }
+            }
             RusticError::new(ErrorKind::Backend, "{text}, said the store: {kind}: {why}")
                 .attach_context("text", text)
                 .attach_context("kind", kind.to_string())
-                .attach_context("why", error.message().to_owned())
+                .attach_context("why", why)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Where a repository that travels is made or opened: by a password alone, on
 //! this machine or far away.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -24,6 +25,9 @@ const TIMEOUT: &str = "PT2M";
 const RETRIES: &str = "3";
 
 const OPEN: &str = "open the repository";
+
+/// The library's code for a password that opens none of the keys.
+const NO_KEY: &str = "C002";
 
 /// What opens a server, by the names that its kind of server has for them
 /// (`RESTIC_REST_PASSWORD`, `AWS_SECRET_ACCESS_KEY`); never shown.
@@ -157,6 +161,22 @@ impl Place {
         self.is_there(&repo, FileType::Config)
     }
 
+    /// What is there of a repository that has lost its settings, if it is one:
+    /// they are not looked for.
+    ///
+    /// # Errors
+    ///
+    /// What the system or the server says.
+    pub fn remains(&self) -> Result<Option<&'static str>, VaultError> {
+        let repo = self.repo(MasterKey::new());
+        for (tpe, what) in [(FileType::Key, "keys"), (FileType::Pack, "content")] {
+            if self.is_there(&repo, tpe)? {
+                return Ok(Some(what));
+            }
+        }
+        Ok(None)
+    }
+
     fn repo(&self, key: MasterKey) -> Repo {
         Repo::in_store(self.store.clone(), key, self.cache.clone()).lenient()
     }
@@ -171,13 +191,11 @@ impl Place {
     /// the server says.
     pub fn make(&self, password: &str) -> Result<Repo, VaultError> {
         let repo = self.repo(MasterKey::new());
-        for (tpe, what) in [(FileType::Key, "keys"), (FileType::Pack, "content")] {
-            if self.is_there(&repo, tpe)? {
-                return Err(VaultError::NotAVault {
-                    path: self.store.root().to_owned(),
-                    reason: format!("it has {what} of a repository, and no settings"),
-                });
-            }
+        if let Some(what) = self.remains()? {
+            return Err(VaultError::NotAVault {
+                path: self.store.root().to_owned(),
+                reason: format!("it has {what} of a repository, and no settings"),
+            });
         }
         if self.is_half_made()? {
             let settings = self.store.remove(FileType::Config, &Id::default());
@@ -201,12 +219,19 @@ impl Place {
     pub fn open(&self, password: &str) -> Result<Repo, VaultError> {
         let locked = self.repo(MasterKey::new());
         let view = locked.view();
+        let no_key = Cell::new(false);
         let opened = locked.call(OPEN, &view, || {
-            locked.handle(&view)?.open(&Credentials::password(password))
+            let opened = locked.handle(&view)?.open(&Credentials::password(password));
+            opened.inspect_err(|error| no_key.set(error.is_code(NO_KEY)))
         });
         match opened {
             Ok(opened) => Ok(self.repo(opened.key())),
             Err(other @ (VaultError::Io { .. } | VaultError::Far { .. })) => Err(other),
+            Err(other) if !no_key.get() => Err(other),
+            Err(_) if !self.is_there(&locked, FileType::Key)? => {
+                let keys = vec![self.store.root().join("keys")];
+                Err(locked.damaged(OPEN, keys, "there is no key".to_owned()))
+            }
             Err(_) => Err(VaultError::Key {
                 path: self.store.root().join("keys"),
                 reason: "the password does not open it".to_owned(),

@@ -64,10 +64,23 @@ impl Repo {
         }
         let (to_view, dest) = to.with_index(COPY, |open| open.to_indexed_ids())?;
         to.call_writing(COPY, &to_view, || from.copy(&dest, &files))
-            .map_err(|error| match from_view.take_fault() {
-                Some(fault) => self.fault(COPY, fault),
-                None => error,
+            .map_err(|error| match (from_view.take_fault(), error) {
+                (Some(fault), _) => self.fault(COPY, fault),
+                // Nothing failed there but the library: it is what was read here.
+                (None, VaultError::Repository { detail, .. }) => {
+                    self.damaged(COPY, from_view.last_read().into_iter().collect(), detail)
+                }
+                (None, error) => error,
             })
+    }
+
+    /// Whether there is no index at all: nothing that is stored can be found.
+    ///
+    /// # Errors
+    ///
+    /// What the system or the server says.
+    pub fn index_is_gone(&self) -> Result<bool, VaultError> {
+        Ok(self.list(FileType::Index)?.is_empty())
     }
 
     /// Those of our snapshots of which not every piece is in the index of `to`,
@@ -106,6 +119,17 @@ impl Repo {
             }
         }
         Ok(lacking)
+    }
+
+    /// Whether a tree is in the index, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// An index that cannot be read.
+    pub fn holds_tree(&self, tree: &str) -> Result<bool, VaultError> {
+        let (_, open) = self.with_index("look for the tree", |open| open.to_indexed())?;
+        let tree = parse_id(tree).map(TreeId::from);
+        Ok(tree.is_some_and(|tree| open.get_index_entry(&tree).is_ok()))
     }
 
     /// Writes notes.

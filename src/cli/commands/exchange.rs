@@ -134,10 +134,11 @@ fn tell(s: &Session, args: &Import, taken: &Taken) -> Result<(), Failure> {
     }
     let value = json!({
         "point": Entry::new(point, &taken.marks), "known": taken.known,
-        "foreign": taken.foreign, "imported": !s.dry_run() && !taken.known,
+        "mended": taken.mended, "foreign": taken.foreign, "imported": !s.dry_run() && !taken.known,
     });
     s.out.result("import", value, |style| {
         let done = match (taken.known, s.dry_run()) {
+            (true, _) if taken.mended => "is whole again",
             (true, _) => "is here already",
             (false, true) => "would be imported",
             (false, false) => "imported",

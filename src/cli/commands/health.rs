@@ -27,9 +27,11 @@ pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
         repair: args.repair,
     };
     s.begin_work();
-    let report = verify::verify(&s.engine(), options)?;
+    let engine = s.engine();
+    let report = verify::verify(&engine, options)?;
+    let remotes = !engine.policy.remotes.is_empty();
     s.out.result("verify", &report, |style| {
-        report_text(&report, style).into_bytes()
+        report_text(&report, remotes, style).into_bytes()
     })?;
     if report.problems.is_empty() {
         Ok(Exit::Ok)
@@ -38,7 +40,7 @@ pub(super) fn verify(s: &Session, args: &Verify) -> Result<Exit, Failure> {
     }
 }
 
-fn report_text(report: &Report, style: &Style) -> String {
+fn report_text(report: &Report, remotes: bool, style: &Style) -> String {
     let mut out = String::new();
     let mut put = |word: String, point: Option<PointId>, what: &str| {
         let point = point.map(|id| format!("{} ", short(id)));
@@ -77,6 +79,11 @@ fn report_text(report: &Report, style: &Style) -> String {
     ));
     if !report.problems.is_empty() && !report.repair {
         out.push_str(&hint(&"cairn verify --repair".into()));
+    }
+    // What is lost here may be whole elsewhere.
+    let lost = report.problems.iter().find_map(|problem| problem.point);
+    if let Some(id) = lost.filter(|_| report.repair && remotes) {
+        out.push_str(&hint(&format!("cairn remote pull {}", short(id)).into()));
     }
     out
 }

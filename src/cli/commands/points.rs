@@ -186,6 +186,7 @@ pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
     let engine = s.engine();
     let mut catalogue = engine.catalogue()?;
     let all = args.graph.then(|| catalogue.points.clone());
+    let any = !catalogue.points.is_empty();
     catalogue.points.retain(|(p, _)| {
         args.tag.as_ref().is_none_or(|t| p.tags.contains(t))
             && args.trigger.as_ref().is_none_or(|t| p.trigger == *t)
@@ -226,8 +227,11 @@ pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
     };
     s.out.result("points", value, |style| {
         if catalogue.points.is_empty() {
-            let next = hint(&"cairn create".into());
-            return format!("no restore points yet\n{next}").into_bytes();
+            let (what, next) = match any {
+                true => ("none of the restore points is such", "cairn list"),
+                false => ("no restore points yet", "cairn create"),
+            };
+            return format!("{what}\n{}", hint(&next.into())).into_bytes();
         }
         if let Some(from) = &from {
             return render::graph::graph(&catalogue.points, from, style).into_bytes();
@@ -271,8 +275,11 @@ pub(super) fn mark(s: &Session, args: Mark, say: Say) -> Result<Exit, Failure> {
     };
     if s.dry_run() {
         let point = s.engine().select(&args.point)?;
-        s.out
-            .say(format!("would mark {} {word}", short(point.id)))?;
+        let value = json!({ "point": point.id, "mark": word });
+        s.out.result("plan", value, |style| {
+            let id = style.cyan(short(point.id));
+            format!("{id} would be {}\n", style.bold(word)).into_bytes()
+        })?;
         return Ok(Exit::Ok);
     }
     let reason = args.reason.map(short_enough).transpose()?;

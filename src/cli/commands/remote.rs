@@ -10,11 +10,14 @@ use super::super::failure::Failure;
 use super::super::out::Items;
 use super::super::session::Session;
 use super::super::usage::hint;
-use super::points::{Entry, short, tell_password};
-use crate::engine::remote::{self, Access, AddRequest, Pushed, Wanted};
+use super::points::{Entry, tell_password};
+use crate::engine::EngineError;
+use crate::engine::remote::{self, Access, AddRequest, Pulled, Pushed, Wanted};
+use crate::next::{Next, quoted};
 use crate::plan::humane::bytes;
+use crate::point::id::shorten;
 use crate::point::policy::Keep;
-use crate::point::{Marks, Point};
+use crate::point::{Marks, Point, PointId};
 use crate::render;
 use crate::render::style::{count, line};
 use crate::system::remotes::{self, Record};
@@ -155,6 +158,11 @@ pub(super) fn list(
     all_hosts: bool,
 ) -> Result<Exit, Failure> {
     let there = remote::list(&s.engine(), access)?;
+    let of = |host: &str| there.points.iter().any(|k| k.parcel.point.host == host);
+    if let Some(host) = host.filter(|host| !of(host)) {
+        let error = there.no_such_host(access.name.as_deref(), host);
+        return Err(EngineError::from(error).into());
+    }
     let points: Vec<(&Point, &Marks)> = there
         .points
         .iter()
@@ -207,8 +215,8 @@ fn push(s: &Session, access: &Access, closure: bool) -> Result<Exit, Failure> {
             line(&pushed.address),
             sent(&pushed, s.dry_run())
         );
-        for id in &pushed.sent {
-            text.push_str(&format!("  + {}\n", style.cyan(short(*id))));
+        for id in shorten(&pushed.sent) {
+            text.push_str(&format!("  + {}\n", style.cyan(id)));
         }
         text.into_bytes()
     })?;
@@ -238,27 +246,37 @@ fn sent(pushed: &Pushed, dry: bool) -> String {
 
 fn pull(s: &Session, access: &Access, wanted: &Wanted) -> Result<Exit, Failure> {
     s.begin_work();
-    let (pulled, recovery) = remote::pull(&s.engine(), access, wanted, s.dry_run())?;
-    tell_password(&s.out, recovery.as_ref());
+    let taken = remote::pull(&s.engine(), access, wanted, s.dry_run())?;
+    let pulled = &taken.points;
+    tell_password(&s.out, taken.recovery.as_ref());
+    for why in taken.failed.values() {
+        s.out.warn(line(why));
+    }
     let items: Vec<_> = pulled
         .iter()
-        .map(|p| json!({ "point": p.point.id, "host": p.point.host, "known": p.known }))
+        .map(|p| {
+            json!({
+                "point": p.point.id, "host": p.point.host, "known": p.known, "mended": p.mended,
+            })
+        })
         .collect();
     let value = Items {
         items: &items,
-        other: json!({}),
+        other: json!({ "failed": taken.failed.keys().collect::<Vec<_>>() }),
     };
+    let ids: Vec<PointId> = pulled.iter().map(|one| one.point.id).collect();
     s.out.result("pull", value, |style| {
         let mut text = String::new();
-        for one in &pulled {
+        for (one, id) in pulled.iter().zip(shorten(&ids)) {
             let done = match (one.known, s.dry_run()) {
+                (true, _) if one.mended => "is whole again",
                 (true, _) => "is here already",
                 (false, true) => "would be fetched",
                 (false, false) => "fetched",
             };
             text.push_str(&format!(
                 "{} {done} · {} · {} · {}\n",
-                style.cyan(short(one.point.id)),
+                style.cyan(id),
                 line(&one.point.host),
                 style.when(one.point.created),
                 style.fit(50, &line(&one.point.reason))
@@ -266,27 +284,38 @@ fn pull(s: &Session, access: &Access, wanted: &Wanted) -> Result<Exit, Failure> 
         }
         text.into_bytes()
     })?;
-    Ok(Exit::Ok)
+    Ok(match taken.failed.is_empty() {
+        true => Exit::Ok,
+        false => Exit::Partial,
+    })
 }
 
 fn check(s: &Session, access: &Access, read_data: bool, repair: bool) -> Result<Exit, Failure> {
     s.begin_work();
     let mut mended = Vec::new();
+    let mut unsent = false;
     if repair && s.dry_run() {
         s.out.warn("nothing is mended in a dry run");
     } else if repair {
-        let repaired = remote::repair(&s.engine(), access)?;
+        let repaired = remote::repair(&s.engine(), access, read_data)?;
         mended = repaired.done;
         let sent = repaired.pushed.sent.len();
         if sent > 0 {
             mended.push(format!("sent {}", count(sent, "point")));
         }
+        unsent = !repaired.pushed.failed.is_empty();
         for trouble in &repaired.pushed.troubles {
             s.out.warn(line(trouble));
         }
     }
     let report = remote::check(&s.engine(), access, read_data)?;
     let value = json!({ "problems": report.problems, "notes": report.notes, "readData": read_data, "mended": mended });
+    // What a repair here does not mend is of another machine, or lost.
+    let next = match (repair, read_data) {
+        (false, _) => Next::again_with("--repair", None),
+        (true, false) => Next::again_with("--read-data", None),
+        (true, true) => Next::run(format!("cairn remote list {}", there(access))),
+    };
     s.out.result("check", value, |style| {
         let mut text = String::new();
         for done in &mended {
@@ -301,22 +330,37 @@ fn check(s: &Session, access: &Access, read_data: bool, repair: bool) -> Result<
                 false => "contents not read",
             };
             text.push_str(&format!("{} all is well · {how}\n", style.green("✓")));
+        } else {
+            let problems = count(report.problems.len(), "problem");
+            text.push_str(&format!("\n{}\n{}", style.red(problems), hint(&next)));
         }
         text.into_bytes()
     })?;
-    Ok(match report.problems.is_empty() {
+    Ok(match report.problems.is_empty() && !unsent {
         true => Exit::Ok,
         false => Exit::Partial,
     })
 }
 
+/// A remote as it is named on a command line.
+fn there(access: &Access) -> String {
+    match (&access.name, &access.url, &access.password_file) {
+        (Some(name), None, _) => name.clone(),
+        (_, Some(url), Some(file)) => {
+            format!("--url {} --password-file {}", quoted(url), quoted(file))
+        }
+        _ => "--all-hosts".to_owned(),
+    }
+}
+
 /// Points that go, a line each.
 fn listed(points: &[Point], style: &render::Style) -> String {
-    let line = |point: &Point| {
-        let (id, host) = (style.cyan(short(point.id)), line(&point.host));
+    let ids: Vec<PointId> = points.iter().map(|point| point.id).collect();
+    let line = |(point, id): (&Point, String)| {
+        let (id, host) = (style.cyan(id), line(&point.host));
         format!("  - {id} · {host} · {}\n", style.when(point.created))
     };
-    points.iter().map(line).collect()
+    points.iter().zip(shorten(&ids)).map(line).collect()
 }
 
 fn prune(
@@ -374,16 +418,16 @@ pub(super) fn fetch(
     access: &Access,
     host: Option<String>,
     id: Option<String>,
-) -> Result<Point, Failure> {
+) -> Result<Pulled, Failure> {
     let wanted = Wanted {
         host,
         ids: id.into_iter().collect(),
         all: false,
     };
-    let (mut pulled, recovery) = remote::pull(&s.engine(), access, &wanted, false)?;
-    tell_password(&s.out, recovery.as_ref());
-    match pulled.pop() {
-        Some(pulled) => Ok(pulled.point),
+    let mut taken = remote::pull(&s.engine(), access, &wanted, false)?;
+    tell_password(&s.out, taken.recovery.as_ref());
+    match taken.points.pop() {
+        Some(pulled) => Ok(pulled),
         None => Err(Failure::Usage("there is no such point".to_owned())),
     }
 }

@@ -16,7 +16,7 @@ use crate::engine::EngineError;
 use crate::engine::fetch::Sources;
 use crate::engine::merge::Ask;
 use crate::engine::rebuild::{self, Rebuilt};
-use crate::engine::remote::hardware_that_stays;
+use crate::engine::remote::{Pulled, hardware_that_stays};
 use crate::engine::restore::{self, Goal, Plan};
 use crate::engine::undo::{self, Way};
 use crate::point::{BytePath, Point, Selector};
@@ -54,8 +54,8 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
     let picked = match args.point {
         _ if far => {
             let id = args.point.as_ref().map(ToString::to_string);
-            let point = remote::fetch(s, &args.remote.into(), args.host, id)?;
-            if s.dry_run() {
+            let Pulled { point, known, .. } = remote::fetch(s, &args.remote.into(), args.host, id)?;
+            if s.dry_run() && !known {
                 let id = super::points::short(point.id);
                 s.out
                     .warn(format!("{id} was fetched to be looked at, and stays here"));

@@ -33,10 +33,13 @@ pub(super) fn run(global: &Global, args: &Demo) -> Result<Exit, Failure> {
     introduce(&screen, &machine, start.elapsed())?;
     let told = play(&screen, &machine)?;
     let broken = told.iter().filter(|t| !t.broken.is_empty()).count();
-    let dir = machine.dir().display().to_string();
+    let kept = args.keep.then(|| Kept {
+        dir: machine.dir().display().to_string(),
+        root: machine.layout().root().display().to_string(),
+    });
     let store = machine.store().clone();
     machine.end()?;
-    finish(&out, &screen, args.keep.then_some(dir))?;
+    finish(&out, &screen, kept)?;
     out.result("demo", as_json(&told, &store, start), |style| {
         let took = duration(start.elapsed());
         let steps = told.len();
@@ -173,10 +176,17 @@ fn holds(machine: &Machine, system: usize) -> bool {
         .is_some_and(|path| machine.holds(path))
 }
 
-fn finish(out: &Out, screen: &Screen<'_>, kept: Option<String>) -> Result<(), Failure> {
+/// A machine that stays.
+struct Kept {
+    dir: String,
+    root: String,
+}
+
+fn finish(out: &Out, screen: &Screen<'_>, kept: Option<Kept>) -> Result<(), Failure> {
     match kept {
-        Some(dir) => {
+        Some(Kept { dir, root }) => {
             screen.title("The machine is kept: go on playing", None)?;
+            screen.plain(&format!("$ export CAIRN_ROOT={root}"))?;
             screen.plain(&format!("$ export PATH={dir}/bin:$PATH"))?;
             screen.plain("$ cairn status")?;
             screen.plain(&format!("$ chmod -R u+w {dir} && rm -r {dir}"))?;

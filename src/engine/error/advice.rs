@@ -1,6 +1,6 @@
 //! What an error means for whoever asked: what is untouched, and what to do next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::EngineError;
 use crate::next::{Next, quoted};
@@ -8,6 +8,7 @@ use crate::point::document::RootKind;
 use crate::system::journal;
 use crate::system::lock::LockError;
 use crate::system::points::StoreDocumentError;
+use crate::system::whereabouts::as_far_as_there;
 use crate::vault::VaultError;
 
 impl EngineError {
@@ -116,7 +117,7 @@ impl EngineError {
             ErrorKind::ReadOnlyFilesystem => Some(
                 Next::run(format!(
                     "mount -o remount,rw \"$(findmnt -n -o TARGET -T {})\"",
-                    quoted(path)
+                    quoted(as_far_as_there(path))
                 ))
                 .or("cairn restore ID --to DIR")
                 .or("cairn export ID FILE"),
@@ -126,7 +127,7 @@ impl EngineError {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded
                 if !matches!(self, Self::Vault(_)) =>
             {
-                let folder = path.parent().unwrap_or(path);
+                let folder = as_far_as_there(path.parent().unwrap_or(path));
                 Some(Next::run(format!("df -h {}", quoted(folder))))
             }
             ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
@@ -135,7 +136,7 @@ impl EngineError {
             ErrorKind::AddrInUse => Some(Next::run("ss -lnp").or("cairn serve --help")),
             // What the vault lacks is damage.
             _ if matches!(self, Self::Vault(_)) => None,
-            _ => Some(Next::run(format!("ls -ld {}", quoted(path)))),
+            _ => Some(Next::run(format!("ls -ld {}", quoted(meant(path))))),
         }
     }
 
@@ -194,8 +195,9 @@ impl EngineError {
             Self::NoBase { .. } => Next::again_with("--merge-base", Some("ID")),
             Self::Taken(path) => Next::run(format!("ls -ld {}", quoted(path))),
             Self::NotFresh { path, .. } => {
-                let inside = path.join("restored");
-                Next::again_with("--to", Some(&inside.to_string_lossy()))
+                let mut beside = path.as_os_str().to_owned();
+                beside.push("-restored");
+                Next::again_with("--to", Some(&beside.to_string_lossy()))
             }
             Self::Import { next, .. } => next.clone(),
             Self::WrongPassword(_) => Next::again_with("--password-file", Some("FILE")),
@@ -207,7 +209,7 @@ impl EngineError {
             Self::Lock(LockError::Held { .. }) => in_a_while().or("cairn status"),
             // It also frees what this attempt had stored.
             Self::Vault(e) if e.is_no_space() => "cairn prune".into(),
-            Self::Vault(VaultError::Key { path, reason }) if reason.starts_with("it is gone") => {
+            Self::Vault(VaultError::Key { path, .. }) if path.ends_with("key.json") => {
                 let vault = path.parent().unwrap_or(path);
                 Next::run(format!(
                     "restic -r {} --password-file {} snapshots",
@@ -239,6 +241,16 @@ impl EngineError {
             Self::Protected { point, .. } => Next::run(format!("cairn unpin {point}")),
             _ => "cairn status".into(),
         }
+    }
+}
+
+/// What somebody knows of: the folder, where a file is one that is made there
+/// before it gets its name.
+fn meant(path: &Path) -> &Path {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    match path.parent() {
+        Some(folder) if name.starts_with(b".tmp-") => folder,
+        _ => path,
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::super::policy::{self, PolicyFileError};
 use super::super::{Engine, EngineError};
 use super::{Access, RemoteError, Terms, find};
+use crate::point::address::Address;
 use crate::point::policy::{Change, Kind};
-use crate::system::policy_file;
+use crate::system::{policy_file, remotes, whereabouts};
 
 /// A remote that is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,25 +98,35 @@ pub fn add(
     let known = engine.policy.remotes.get(name);
     let known = known.is_some_and(|terms| request.is_in(terms));
     let change = change(request);
+    let mut declared = false;
     if !known {
         match write(engine, policy, &change, true) {
-            Ok(()) | Err(PolicyFileError::Declared { .. }) => {}
+            Ok(()) => {}
+            Err(PolicyFileError::Declared { .. }) => declared = true,
             Err(other) => return Ok(Err(other)),
         }
     }
     if !known && !dry && !policy_file::is_there(policy)? {
         policy_file::make_folder(policy)?;
     }
+    if !known && !dry && !declared {
+        policy_file::may_write(policy)?;
+    }
+    if let Address::Path(path) = &remote.address {
+        whereabouts::look_above(path)?;
+    }
     let made = !remote.place.is_taken()? || (new && remote.place.is_half_made()?);
-    let none = || RemoteError::NoRepository {
-        name: name.clone(),
-        address: remote.address.to_string(),
-    };
+    let address = || remote.address.to_string();
     match (made, new, dry) {
-        (true, false, _) => return Err(none().into()),
+        _ if made && remote.place.remains()?.is_some() => drop(remote.open(engine)?),
+        (true, false, _) => return Err(RemoteError::NoneYet(address()).into()),
         (true, true, true) => {}
         (true, true, false) => drop(remote.place.make(&remote.password)?),
         (false, ..) => drop(remote.open(engine)?),
+    }
+    // What is known of one of this name is of another repository.
+    if !dry && (made || remotes::read(engine.layout, name).is_ok_and(|r| r.address != address())) {
+        remotes::forget(engine.layout, name)?;
     }
     let mut added = Added {
         name: name.clone(),
@@ -191,5 +202,9 @@ pub fn remove(
         name: name.to_owned(),
         add: None,
     };
-    policy::change(engine.layout, policy, &change, dry).map(drop)
+    policy::change(engine.layout, policy, &change, dry)?;
+    if !dry {
+        remotes::forget(engine.layout, name)?;
+    }
+    Ok(())
 }

@@ -28,6 +28,20 @@ pub enum RemoteError {
         /// Its address.
         address: String,
     },
+    /// There is no repository to add.
+    #[error("there is no repository at {0} yet")]
+    NoneYet(String),
+    /// There is what is left of one.
+    #[error("the repository at {address} cannot be opened: {what}; what it keeps is left as it is")]
+    Unopenable {
+        /// Its address.
+        address: String,
+        /// What of it is lost or damaged.
+        what: String,
+    },
+    /// It is where restore points are kept here.
+    #[error("{0} belongs to this machine's own restore points: a copy there would be none")]
+    Own(String),
     /// Its password opens nothing there.
     #[error("the password does not open {} at {address}", called(.name))]
     WrongPassword {
@@ -138,15 +152,28 @@ impl RemoteError {
             Self::NoSuch { known, .. } if known.is_empty() => {
                 "cairn remote add NAME ADDRESS --password-file FILE".to_owned()
             }
-            Self::NoSuch { known, .. } => format!("cairn remote list {}", known[0]),
+            Self::NoSuch { name: None, known } => {
+                let about = |name: &String| Next::again_with(name, None);
+                let all = known.iter().map(about).reduce(Next::or_else);
+                return all.unwrap_or_else(|| "cairn remote list".into());
+            }
+            Self::NoSuch { .. } => "cairn remote list".to_owned(),
             Self::NoPassword(_) | Self::WrongPassword { .. } => {
                 return Next::again_with("--password-file", Some("FILE"));
             }
             Self::Address(_) | Self::BadName(_) => "cairn remote add --help".to_owned(),
+            // What a path leads to may only be not mounted.
+            Self::NoRepository { address, .. } if address.starts_with('/') => {
+                format!("ls -la {}", quoted(address))
+            }
             Self::NoRepository { name, address } => {
                 let name = if name == UNNAMED { "NAME" } else { name };
                 let address = quoted(address);
                 format!("cairn remote add {name} {address} --new --password-file FILE")
+            }
+            Self::NoneYet(_) => return Next::again_with("--new", None),
+            Self::Unopenable { .. } | Self::Own(_) => {
+                "cairn remote add NAME ADDRESS --new --password-file FILE".to_owned()
             }
             Self::Taken { name, .. } => format!("cairn remote remove {name}"),
             Self::NoSuchHost { name, .. } => format!("cairn remote list {}", how(name)),

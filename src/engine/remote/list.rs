@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::super::{Engine, EngineError};
-use super::{Access, find};
+use super::error::UNNAMED;
+use super::{Access, RemoteError, find};
 use crate::point::PointId;
 use crate::point::parcel::{self, Parcel};
 use crate::vault::{Repo, SnapshotInfo, Vault};
@@ -44,6 +45,17 @@ impl Listing {
     /// Whether the content of a snapshot, by its id where it was made, is there.
     pub fn holds(&self, snapshot: &str) -> bool {
         self.originals.contains(snapshot)
+    }
+
+    /// Told where nothing is of a machine.
+    pub fn no_such_host(&self, remote: Option<&str>, host: &str) -> RemoteError {
+        let hosts = self.points.iter().map(|kept| &kept.parcel.point.host);
+        let known: BTreeSet<&String> = hosts.collect();
+        RemoteError::NoSuchHost {
+            name: remote.unwrap_or(UNNAMED).to_owned(),
+            host: host.to_owned(),
+            known: known.into_iter().cloned().collect(),
+        }
     }
 
     /// A point of these.

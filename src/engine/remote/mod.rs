@@ -16,20 +16,20 @@ mod push;
 mod rules;
 mod upkeep;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Engine, EngineError};
 use crate::point::address::Address;
 use crate::point::policy::Remote as Terms;
-use crate::system::secret;
-use crate::vault::{Place, Repo, Secrets};
+use crate::system::{secret, whereabouts};
+use crate::vault::{Place, Repo, Secrets, VaultError};
 use error::UNNAMED;
 
 pub use add::{Added, Request as AddRequest, add, remove};
 pub use error::RemoteError;
 pub use fit::hardware_that_stays;
 pub use list::{Kept, Listing, list};
-pub use pull::{Pulled, Wanted, pull};
+pub use pull::{Pulled, Taken, Wanted, pull};
 pub use push::{Pushed, push};
 pub use upkeep::{Mended, Pruned, check, prune, repair};
 
@@ -100,6 +100,11 @@ pub fn find(engine: &Engine<'_>, access: &Access) -> Result<Remote, EngineError>
     let environment = environment.cloned();
     let password = secret::password(password_file)?;
     let address: Address = terms.url.parse().map_err(RemoteError::from)?;
+    if let Address::Path(path) = &address
+        && is_own(engine, path)
+    {
+        return Err(RemoteError::Own(terms.url.clone()).into());
+    }
     let secrets = secrets(environment.as_deref())?;
     let cache = engine.layout.remotes().join("cache");
     Ok(Remote {
@@ -110,6 +115,14 @@ pub fn find(engine: &Engine<'_>, access: &Access) -> Result<Remote, EngineError>
         password,
         secrets,
     })
+}
+
+/// Whether it is where this machine's own restore points are: as a remote it
+/// would be pruned by other rules.
+fn is_own(engine: &Engine<'_>, path: &Path) -> bool {
+    let path = whereabouts::real(path);
+    let vault = whereabouts::real(&engine.layout.vault());
+    path.starts_with(&vault) || vault.starts_with(&path)
 }
 
 /// The remote of the policy that is meant.
@@ -150,12 +163,19 @@ impl Remote {
     /// A server that cannot be reached, no repository there, a wrong password.
     pub fn open(&self, engine: &Engine<'_>) -> Result<Repo, EngineError> {
         crate::system::durable::create_private_dir(&engine.layout.remotes())?;
+        let unopenable = |what: String| -> EngineError {
+            let address = self.address.to_string();
+            RemoteError::Unopenable { address, what }.into()
+        };
         if !self.place.is_taken()? {
-            return Err(RemoteError::NoRepository {
-                name: self.name.clone(),
-                address: self.address.to_string(),
-            }
-            .into());
+            return Err(match self.place.remains()? {
+                Some(_) => unopenable("its settings, the file config, are gone".to_owned()),
+                None => RemoteError::NoRepository {
+                    name: self.name.clone(),
+                    address: self.address.to_string(),
+                }
+                .into(),
+            });
         }
         match self.place.open(&self.password) {
             Ok(repo) => Ok(repo.watched(engine.watch())),
@@ -164,6 +184,13 @@ impl Remote {
                 address: self.address.to_string(),
             }
             .into()),
+            Err(VaultError::Damaged { files, detail, .. }) => {
+                let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+                Err(unopenable(format!(
+                    "damaged {}: {detail}",
+                    files.join(", ")
+                )))
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -54,15 +54,19 @@ pub struct Mended {
 }
 
 /// Mends a remote's index, removes what is torn, and sends again what of this
-/// machine's points is lost by that. Beside others: each of them does so for its
-/// own points.
+/// machine's points is lost by that; with `read_data` what has rotted, too.
+/// Beside others: each of them does so for its own points.
 ///
 /// # Errors
 /// When it cannot be reached or opened, or takes no deletions.
-pub fn repair(engine: &Engine<'_>, access: &Access) -> Result<Mended, EngineError> {
+pub fn repair(
+    engine: &Engine<'_>,
+    access: &Access,
+    read_data: bool,
+) -> Result<Mended, EngineError> {
     let remote = find(engine, access)?;
     let aside = engine.layout.damaged().join("remotes").join(&remote.name);
-    let done = remote.open(engine)?.mend(&aside)?;
+    let done = remote.open(engine)?.mend(&aside, read_data)?;
     let how = How {
         closures: false,
         dry: false,

@@ -125,6 +125,7 @@ fn send(engine: &Engine<'_>, remote: &Remote, how: How) -> Result<Pushed, Engine
             _ => todo.push((point, marks, whole)),
         }
     }
+    let gone = !how.again && !held.is_empty() && repo.index_is_gone()?;
     if how.dry {
         for (point, _, whole) in todo {
             match whole {
@@ -176,7 +177,14 @@ fn send(engine: &Engine<'_>, remote: &Remote, how: How) -> Result<Pushed, Engine
             copy(engine, stores.as_ref(), points, &repo, &there)?;
         }
     }
+    if how.again {
+        note::nothing_again(engine, &ours, &repo, &there)?;
+    }
     pushed.troubles.extend(done_without(&damaged));
+    if gone {
+        let trouble = "the remote's index is gone: cairn remote check --repair makes it anew";
+        pushed.troubles.push(trouble.to_owned());
+    }
     drop(task);
     held.extend(&pushed.sent);
     record(engine, remote, &ours, &held)?;

@@ -9,7 +9,7 @@ use crate::engine::{Engine, EngineError, Stores};
 use crate::point::document::RootKind;
 use crate::point::parcel::{self, Owners, Parcel, There};
 use crate::point::{Marks, Point};
-use crate::system::{accounts, toplevel};
+use crate::system::{accounts, pointers, toplevel};
 use crate::vault::{ComposeRequest, Composed, Entry, EntryKind, Note, Repo, Timestamp, Vault};
 
 /// Notes points: from now on they are there.
@@ -89,6 +89,27 @@ pub(in crate::engine::remote) fn nothing(
         entries: vec![Composed { entry, bytes: None }],
     })?;
     Ok(stored.tree)
+}
+
+/// Stores the tree that holds nothing again, where notes rest on it and it is lost.
+pub(super) fn nothing_again(
+    engine: &Engine<'_>,
+    ours: &[(Point, Marks)],
+    repo: &Repo,
+    there: &Listing,
+) -> Result<(), EngineError> {
+    let bare = ours.iter().filter(|(point, _)| tree_of(point).is_none());
+    let tags = bare.map(|(point, _)| point.id.to_string());
+    let tags = tags.chain([parcel::BARE.to_owned()]);
+    let mut trees = tags.filter_map(|tag| there.content.get(&tag)?.first());
+    let Some(known) = trees.next() else {
+        return Ok(());
+    };
+    if !repo.holds_tree(&known.tree)? {
+        let host = pointers::host(engine.layout);
+        nothing(repo, parcel::BARE, &host, engine.clock.now())?;
+    }
+    Ok(())
 }
 
 /// The names of those who own the point's state here.
