@@ -19,6 +19,8 @@ pub enum Command {
         /// Options that it had not, or had with other values, each with its value;
         /// or what it is about.
         with: Vec<(String, Option<String>)>,
+        /// Options that it had, and whether a value is behind each.
+        without: Vec<(&'static str, bool)>,
     },
 }
 
@@ -38,6 +40,7 @@ impl Next {
         Self(vec![Command::Again {
             as_root: true,
             with: Vec::new(),
+            without: Vec::new(),
         }])
     }
 
@@ -45,6 +48,16 @@ impl Next {
     pub fn again_with(option: &str, value: Option<&str>) -> Self {
         let option = option.to_owned();
         Self(vec![again(Some((option, value.map(str::to_owned))))])
+    }
+
+    /// The same without an option that it had; `valued` says whether a value is
+    /// behind that.
+    #[must_use]
+    pub fn without(mut self, option: &'static str, valued: bool) -> Self {
+        if let Some(Command::Again { without, .. }) = self.0.last_mut() {
+            without.push((option, valued));
+        }
+        self
     }
 
     /// Another line, where the ones before do not serve.
@@ -70,6 +83,7 @@ fn again(option: Option<(String, Option<String>)>) -> Command {
     Command::Again {
         as_root: false,
         with: option.into_iter().collect(),
+        without: Vec::new(),
     }
 }
 
@@ -89,9 +103,13 @@ impl Command {
     /// As a shell takes it; `words` are those of the command line that was run,
     /// without the program's name.
     pub fn line(&self, words: &[String]) -> String {
-        let (as_root, with) = match self {
+        let (as_root, with, without) = match self {
             Self::Line(line) => return line.clone(),
-            Self::Again { as_root, with } => (*as_root, with),
+            Self::Again {
+                as_root,
+                with,
+                without,
+            } => (*as_root, with, without),
         };
         let end = words.iter().position(|word| word == "--");
         let (own, passed) = words.split_at(end.unwrap_or(words.len()));
@@ -106,9 +124,12 @@ impl Command {
         let mut own = own.iter();
         while let Some(word) = own.next() {
             let name = word.split_once('=').map_or(&**word, |(name, _)| name);
-            match with.iter().find(|(option, _)| *option == name) {
+            let set = with.iter().find(|(option, _)| *option == name);
+            let set = set.map(|(_, value)| value.is_some());
+            let left = without.iter().find(|(option, _)| *option == name);
+            match set.or(left.map(|(_, valued)| *valued)) {
                 // Its value is the word behind.
-                Some((_, Some(_))) if name == word => drop(own.next()),
+                Some(true) if name == word => drop(own.next()),
                 Some(_) => {}
                 None => put(word),
             }
@@ -205,5 +226,14 @@ mod tests {
             next.commands()[0].line(&run),
             "cairn restore 4 --to /a/restored"
         );
+        let run = words(&["restore", "4", "--from", "file:///a", "-y"]);
+        let next = Next::again_with("--rebuild", None).without("--from", true);
+        assert_eq!(
+            next.commands()[0].line(&run),
+            "cairn restore 4 -y --rebuild"
+        );
+        let run = words(&["import", "--closure", "a.cairn"]);
+        let next = Next::again().without("--closure", false);
+        assert_eq!(next.commands()[0].line(&run), "cairn import a.cairn");
     }
 }

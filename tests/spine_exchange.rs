@@ -64,7 +64,7 @@ fn a_point_travels_and_comes_back_exactly() {
         1 + nix_state(&tower)
     );
     let taken = tower.cairn(&["export", &id, file.to_str().unwrap()]);
-    taken.fails(1, "is there already", "another name");
+    taken.fails(1, "is there already", "ls -ld");
 
     let laptop = home("laptop").unwrap();
     laptop.write("etc/nixos/own.nix", "{ }\n");
@@ -282,7 +282,7 @@ fn the_system_comes_along_when_asked_for_and_stays() {
     tower.ok(&["export", &id, bare.to_str().unwrap()]);
     laptop
         .cairn(&["import", bare.to_str().unwrap(), "--closure"])
-        .fails(1, "has no system in it", "without --closure");
+        .fails(1, "has no system in it", "cairn import ");
 }
 
 /// The members of an export.

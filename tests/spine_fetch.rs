@@ -236,7 +236,7 @@ fn a_corrupted_or_incomplete_cache_is_refused_and_nothing_is_half_restored() {
             // what it knows of a cache.
             lost.machine.gc();
             let _ = fs::remove_dir_all(lost.machine.home().join(".cache"));
-            lost.is_refused(&["--from", &url], "could not be fetched", "again with");
+            lost.is_refused(&["--from", &url], "could not be fetched", " restore ");
             fs::write(&file, &sound).unwrap();
         }
     }
@@ -333,8 +333,9 @@ fn without_a_cache_the_way_to_build_it_again_is_told() {
     let Some(lost) = lost(|_| {}) else { return };
     let id = short(&lost.id);
     let by_hand = format!(
-        "cairn restore {id} --only config && nixos-rebuild boot -I \
-         nixos-config=/etc/nixos/configuration.nix"
+        "cairn restore {id} --only config && nixos-enter --root {} -- nixos-rebuild boot -I \
+         nixos-config=/etc/nixos/configuration.nix",
+        lost.machine.root().display()
     );
     lost.restore(&[])
         .fails(1, "is gone from the store", &by_hand);

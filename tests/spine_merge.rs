@@ -116,7 +116,7 @@ fn conflicts_change_nothing_until_they_are_allowed() {
         first.contains(what) && first.ends_with("nothing was changed"),
         "{first}"
     );
-    let next = format!("cairn restore {} --merge --allow-conflicts", short(&theirs));
+    let next = format!("cairn restore {theirs} --merge --yes --allow-conflicts");
     assert!(last.contains(&next), "{last}");
     same(&before, &contents(&machine.root().join("etc")), "refused");
     assert_eq!(points, machine.ids(), "no point was taken");

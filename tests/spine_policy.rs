@@ -287,9 +287,7 @@ fn a_policy_that_cannot_be_used_is_an_error_that_names_what_is_wrong() {
             &["prune", "--yes"],
             &["restore", "--yes"],
         ] {
-            let run = machine
-                .cairn(args)
-                .fails(1, what, "cairn --policy /dev/null");
+            let run = machine.cairn(args).fails(1, what, "--policy /dev/null");
             assert!(run.err.contains("etc/cairn/policy.json"), "{}", run.err);
         }
         same(

@@ -70,15 +70,15 @@ fn a_reason_is_one_line_s_worth() {
     let Some(machine) = Machine::new() else {
         return;
     };
-    let long = "x".repeat(1001);
+    let long = "x".repeat(2001);
     machine.cairn(&["create", "-r", &long]).fails(
         2,
-        "at most 1000 bytes, and this one has 1001",
+        "at most 2000 bytes, and this one has 2001",
         "cairn create --help",
     );
     machine.ok(&["create", "-r", &long[1..]]);
     let run = machine.cairn(&["mark-good", "-r", &long]);
-    run.fails(2, "at most 1000 bytes", "cairn mark-good --help");
+    run.fails(2, "at most 2000 bytes", "cairn mark-good --help");
     let huge = "x".repeat(100_000);
     let run = machine.cairn(&["create", "--trigger", &huge]).ends(2);
     assert!(run.err.len() < 1000, "{}", run.err.len());

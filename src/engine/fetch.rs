@@ -58,9 +58,7 @@ pub(super) fn gone<'a>(
 
 /// The error of a system that is gone, with the way to build it again.
 pub(super) fn is_gone(engine: &Engine<'_>, goal: &Goal, gone: &StorePath) -> EngineError {
-    // By hand it would be built on the machine that runs.
-    let here = goal.point().filter(|_| engine.layout.is_live());
-    let recipe = here.map(|point| rebuild::by_hand(engine, point));
+    let recipe = goal.point().map(|point| rebuild::by_hand(engine, point));
     EngineError::ToplevelGone {
         point: goal.label(),
         toplevel: gone.clone(),

@@ -101,8 +101,8 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
     if request.closure && checked.closure.is_none() {
         return Err(refused(
             &name,
-            "it has no system in it: take it without --closure",
-            "cairn import --help",
+            "it has no system in it",
+            Next::again().without("--closure", false),
         ));
     }
     // What this machine took and still has is its own, whatever came.

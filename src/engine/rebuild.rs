@@ -11,6 +11,7 @@ use super::apply::{self, RootPlan};
 use super::contents::Proven;
 use super::restore::Goal;
 use super::{Engine, EngineError, fetch, put};
+use crate::next::quoted;
 use crate::nix::store_path::StorePath;
 use crate::point::document::{Pin, RootKind};
 use crate::point::{BytePath, Point};
@@ -66,7 +67,16 @@ fn gone(engine: &Engine<'_>, point: &Point) -> Result<Vec<StorePath>, EngineErro
 /// place, as a person would type it; `None` when the point holds none.
 pub(super) fn by_hand(engine: &Engine<'_>, point: &Point) -> Result<Option<String>, EngineError> {
     let recipe = find(engine, point)?.map(|(recipe, _)| recipe);
-    Ok(recipe.map(|recipe| call(&recipe, point, "boot", Path::new("/")).line()))
+    let line = |recipe| call(&recipe, point, "boot", Path::new("/")).line();
+    // What is on another root is built and made the boot default within it.
+    let within = |line| match engine.layout.is_live() {
+        true => line,
+        false => {
+            let root = quoted(engine.layout.root());
+            format!("nixos-enter --root {root} -- {line}")
+        }
+    };
+    Ok(recipe.map(line).map(within))
 }
 
 /// The command that [`run`] would run.

@@ -1,8 +1,9 @@
 //! The document of a restore point, schema version 1.
 //!
 //! It describes itself: with it and the vault alone, a machine that has never
-//! seen this one can bring the point back. It is written once and never
-//! changed; later verdicts are [`super::Marks`].
+//! seen this one can bring the point back. It is written once and never changed,
+//! but for the snapshots it names, where a copy brings back what was lost; later
+//! verdicts are [`super::Marks`].
 
 mod content;
 mod system;

@@ -42,6 +42,7 @@ pub fn all_are_commands(text: &str) {
             let known = [
                 "cairn",
                 "df",
+                "install",
                 "ls",
                 "mount",
                 "nix-store",

@@ -36,7 +36,7 @@ impl<'p> Entry<'p> {
 }
 
 /// The longest reason, in bytes: one line, as lists show it.
-const LONGEST: usize = 1000;
+const LONGEST: usize = 2000;
 
 /// A reason that was given, if it is one line's worth.
 pub(super) fn short_enough(reason: String) -> Result<String, Failure> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::EngineError;
 use crate::next::{Next, quoted};
 use crate::point::document::RootKind;
+use crate::system::IoError;
 use crate::system::journal;
 use crate::system::lock::LockError;
 use crate::system::points::StoreDocumentError;
@@ -136,8 +137,16 @@ impl EngineError {
             ErrorKind::AddrInUse => Some(Next::run("ss -lnp").or("cairn serve --help")),
             // What the vault lacks is damage.
             _ if matches!(self, Self::Vault(_)) => None,
+            // What is wrong is what is in it; secrets are nobody else's.
+            ErrorKind::Other | ErrorKind::InvalidData if !self.is_secret() => None,
             _ => Some(Next::run(format!("ls -ld {}", quoted(meant(path))))),
         }
+    }
+
+    /// Whether a file with a secret is what cannot be used.
+    fn is_secret(&self) -> bool {
+        let of = |error: &IoError| ["password", "environment"].map(|w| error.operation.contains(w));
+        matches!(self, Self::Io(error) if of(error).contains(&true))
     }
 
     /// What was left as it was, as the end of a sentence.
@@ -231,6 +240,7 @@ impl EngineError {
                 match !unsigned && tried.iter().any(signature) {
                     true => Next::again_with("--no-check-sigs", None),
                     false => Next::again_with("--rebuild", None)
+                        .without("--from", true)
                         .or_else(Next::again_with("--from", Some("URL"))),
                 }
             }

@@ -112,10 +112,14 @@ pub fn add(
     if !known && !dry && !declared {
         policy_file::may_write(policy)?;
     }
-    if let Address::Path(path) = &remote.address {
+    let made = !remote.place.is_taken()? || (new && remote.place.is_half_made()?);
+    // Folders above it are somebody's: a disk that is not mounted has none.
+    if made
+        && new
+        && let Address::Path(path) = &remote.address
+    {
         whereabouts::look_above(path)?;
     }
-    let made = !remote.place.is_taken()? || (new && remote.place.is_half_made()?);
     let address = || remote.address.to_string();
     match (made, new, dry) {
         _ if made && remote.place.remains()?.is_some() => drop(remote.open(engine)?),

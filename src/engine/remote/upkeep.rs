@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 
 use super::super::{Engine, EngineError};
-use super::list::{Kept, read};
+use super::list::{Kept, Listing, read};
 use super::push::{How, Pushed, push_to};
 use super::rules::{is_of, keeps};
 use super::{Access, Remote, RemoteError, find};
@@ -26,6 +26,12 @@ pub fn check(
     let repo = find(engine, access)?.open(engine)?;
     let mut report = repo.check(read_data)?;
     let there = read(&repo)?;
+    let owners = owners(&there);
+    for problem in &mut report.problems {
+        if let Some(told) = of_its_point(problem, &owners) {
+            *problem = told;
+        }
+    }
     for kept in &there.points {
         let point = &kept.parcel.point;
         if let Some(lost) = point.snapshots().find(|s| !there.holds(s)) {
@@ -42,6 +48,29 @@ pub fn check(
     report.problems.sort();
     report.problems.dedup();
     Ok(report)
+}
+
+/// Whose each snapshot is.
+fn owners(there: &Listing) -> BTreeMap<&str, String> {
+    let mut owners = BTreeMap::new();
+    for kept in &there.points {
+        let point = &kept.parcel.point;
+        let name = format!("point {} of {}", point.id.short_among([]), point.host);
+        let held = there.content.get(&point.id.to_string()).into_iter();
+        let held = held.flatten().map(|snapshot| snapshot.id.as_str());
+        let parcels = std::iter::once(&*kept.snapshot).chain(kept.older.iter().map(|s| &**s));
+        owners.extend(held.chain(parcels).map(|id| (id, name.clone())));
+    }
+    owners
+}
+
+/// What is wrong with a snapshot, told of the point that it belongs to.
+fn of_its_point(problem: &str, owners: &BTreeMap<&str, String>) -> Option<String> {
+    const LENGTH: usize = 64;
+    let (_, named) = problem.split_once("snapshots/")?;
+    let owner = owners.get(named.get(..LENGTH)?)?;
+    let what = named.get(LENGTH..)?.trim_start_matches(": ");
+    Some(format!("{owner}: {what}"))
 }
 
 /// What a repair of a remote came to.
@@ -210,4 +239,26 @@ pub fn prune(
         false => error.into(),
     })?);
     Ok(pruned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_of_a_point() {
+        let id = "5".repeat(64);
+        let owners = BTreeMap::from([(&*id, "point 01a2 of web".to_owned())]);
+        let problem = format!("snapshot /a: b/snapshots/{id}: its trees: no tree");
+        let told = of_its_point(&problem, &owners);
+        assert_eq!(
+            told.as_deref(),
+            Some("point 01a2 of web: its trees: no tree")
+        );
+        assert_eq!(of_its_point("index /a/index/5: torn", &owners), None);
+        assert_eq!(
+            of_its_point("snapshot /a/snapshots/55: torn", &owners),
+            None
+        );
+    }
 }
