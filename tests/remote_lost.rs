@@ -7,15 +7,20 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cairn::vault::{Repo, Vault};
 use serde_json::json;
-use support::{Machine, commands, home, key, password, policy, sound, there, with_remote};
+use support::{
+    Machine, PASSWORD, Run, beside, commands, home, key, password, policy, sound, there,
+};
 
-/// A machine with a remote that is a directory.
-fn beside(name: &str) -> Option<(tempfile::TempDir, PathBuf, Machine)> {
-    let dir = tempfile::tempdir().unwrap();
-    let far = dir.path().join("far");
-    let machine = with_remote(name, far.to_str().unwrap())?;
-    Some((dir, far, machine))
+/// A machine that has nothing of another but what `far` and its password give;
+/// runs this there, with both.
+fn newcomer(far: &Path, args: &[&str]) -> (Machine, Run) {
+    let new = home("new").unwrap();
+    let file = password(&new);
+    let key = key(far.to_str().unwrap(), file.to_str().unwrap());
+    let run = new.cairn(&[args, &key].concat());
+    (new, run)
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -60,11 +65,9 @@ fn what_rots_on_a_remote_is_sent_again() {
     machine.ok(&["remote", "check", "--repair", "--read-data"]);
     machine.ok(&["remote", "check", "--read-data"]);
     sound(far.to_str().unwrap());
-    let new = home("new").unwrap();
-    let file = password(&new);
-    let key = key(far.to_str().unwrap(), file.to_str().unwrap());
     let pull = ["remote", "pull", "--host", "old", "--all"];
-    new.ok(&[&pull[..], &key].concat());
+    let (new, run) = newcomer(&far, &pull);
+    run.ends(0);
     assert_eq!(new.ids(), [first, second]);
     new.ok(&["verify", "--read-data"]);
 }
@@ -83,11 +86,9 @@ fn one_point_that_rotted_keeps_no_other_away() {
     machine.write("var/lib/app/data", "another");
     let second = machine.create("second");
     machine.ok(&["remote", "push"]);
-    let new = home("new").unwrap();
-    let file = password(&new);
-    let key = key(far.to_str().unwrap(), file.to_str().unwrap());
     let pull = ["remote", "pull", "--host", "old", "--all"];
-    let run = new.cairn(&[&pull[..], &key].concat()).ends(3);
+    let (new, run) = newcomer(&far, &pull);
+    let run = run.ends(3);
     assert_eq!(new.ids(), [second]);
     assert!(
         run.err.contains("is not whole on the remote"),
@@ -160,6 +161,33 @@ fn snapshots_that_are_gone_here_are_told_and_come_back() {
 }
 
 #[test]
+fn what_is_lost_in_both_places_is_not_taken_for_whole() {
+    let Some((_dir, far, machine)) = beside("old") else {
+        return;
+    };
+    let id = machine.create("first");
+    machine.ok(&["remote", "push"]);
+    let content = |s: &cairn::vault::SnapshotInfo| s.tag == id;
+    let repo = Repo::open_with(&far, PASSWORD).unwrap();
+    let there = repo.snapshots().unwrap().good;
+    let names: Vec<&str> = (there.iter().filter(|s| content(s)))
+        .map(|s| s.id.as_str())
+        .collect();
+    assert_eq!(names.len(), 2);
+    assert!(repo.forget(&names).failed.is_empty());
+    for snapshot in files(&machine.state().join("vault/config/snapshots")) {
+        fs::remove_file(snapshot).unwrap();
+    }
+    let before = machine.document(&id);
+    machine.cairn(&["remote", "pull", &id]).fails(
+        1,
+        "the configuration is not there either",
+        "cairn remote check off --read-data",
+    );
+    assert_eq!(machine.document(&id), before);
+}
+
+#[test]
 fn a_new_machine_gets_what_somebody_meant_to_take() {
     let Some((_dir, far, machine)) = beside("old") else {
         return;
@@ -177,19 +205,14 @@ fn a_new_machine_gets_what_somebody_meant_to_take() {
         (Some("latest~1"), "{ /* good */ }\n"),
         (Some("latest"), "{ /* better */ }\n"),
     ] {
-        let new = home("new").unwrap();
-        let file = password(&new);
-        let key = key(far.to_str().unwrap(), file.to_str().unwrap());
         let mut restore = vec!["restore", "--host", "old", "--only", "config", "-y"];
         restore.extend(point);
-        new.ok(&[&restore[..], &key].concat());
+        let (new, run) = newcomer(&far, &restore);
+        run.ends(0);
         assert_eq!(new.read("etc/nixos/configuration.nix"), text, "{point:?}");
     }
-    let new = home("new").unwrap();
-    let file = password(&new);
-    let key = key(far.to_str().unwrap(), file.to_str().unwrap());
     let wrong = ["restore", "--host", "old", "latest~7", "-y"];
-    let run = new.cairn(&[&wrong[..], &key].concat()).ends(10);
+    let run = newcomer(&far, &wrong).1.ends(10);
     assert!(
         run.err.contains("no restore point latest~7 of old"),
         "{}",

@@ -12,20 +12,12 @@ use cairn::vault::{Note, Repo, SnapshotInfo, Vault};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use support::{
-    Machine, PASSWORD, Server, contents, executable, home, key, need, password, policy, same,
-    sound, there, with_remote,
+    Machine, PASSWORD, Server, beside, contents, executable, home, key, need, password, policy,
+    same, sound, there, with_remote,
 };
 
 const POINT: &str = "cairn:point";
 const KNOWLEDGE: &str = "cairn:knowledge";
-
-/// A machine with a remote that is a directory.
-fn beside(name: &str) -> Option<(tempfile::TempDir, PathBuf, Machine)> {
-    let dir = tempfile::tempdir().unwrap();
-    let far = dir.path().join("far");
-    let machine = with_remote(name, far.to_str().unwrap())?;
-    Some((dir, far, machine))
-}
 
 fn snapshots(far: &Path) -> Vec<SnapshotInfo> {
     let repo = Repo::open_with(far, PASSWORD).unwrap();

@@ -15,6 +15,7 @@ use crate::nix::store_path::StorePath;
 use crate::point::{Point, Selector};
 use crate::system::container::{self, Header};
 use crate::system::scratch::Scratch;
+use crate::system::whereabouts::folder_of;
 use crate::system::{At, durable, nix_cli, points, store};
 use crate::vault::{CaptureRequest, CaptureRoot, OnUnreadable, RecoveryPassword, Repo, Vault};
 
@@ -127,13 +128,6 @@ pub fn export(
         bytes,
         paths,
     })
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 fn refuse_taken(path: &Path) -> Result<(), EngineError> {

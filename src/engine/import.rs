@@ -137,11 +137,14 @@ pub fn import(engine: &Engine<'_>, request: Request<'_>) -> Result<Taken, Engine
         if request.closure {
             pin(engine, point)?;
         }
-        let mended = lost::bring_back(engine, point, &incoming)?;
+        let (mended, recovery) = lost::bring_back(engine, point, &incoming)?;
         let marks = points::read_marks(engine.layout, point.id)?;
-        let mut taken = taken(mended.clone().unwrap_or_else(|| point.clone()), marks, None);
-        taken.mended = mended.is_some();
-        return Ok(taken);
+        let is_mended = mended.is_some();
+        let point = mended.unwrap_or_else(|| point.clone());
+        return Ok(Taken {
+            mended: is_mended,
+            ..taken(point, marks, recovery)
+        });
     }
     let (point, recovery) = take_in(engine, &incoming)?;
     Ok(taken(point, checked.marks.clone(), recovery))
@@ -167,14 +170,20 @@ impl Incoming<'_> {
     }
 
     /// Copies a part to a repository of this machine, where it is read again;
-    /// gives its snapshot there, or nothing where there is none of it.
-    fn copy(&self, to: &Repo, tree: &str, hash: &str, what: &str) -> Result<String, EngineError> {
+    /// gives its snapshot there, or nothing where none of it came.
+    fn copy(
+        &self,
+        to: &Repo,
+        tree: &str,
+        hash: &str,
+        what: &str,
+    ) -> Result<Option<String>, EngineError> {
         let Some(found) = find(self.snapshots, self.point, tree) else {
-            return Ok(String::new());
+            return Ok(None);
         };
         let copied = self.repo.copy_to(to, &found.id)?;
         same(to, &copied, hash, what)?;
-        Ok(copied)
+        Ok(Some(copied))
     }
 }
 
@@ -325,13 +334,15 @@ fn store_all(
     let mut point = incoming.point.clone();
     if let Some(config) = &mut point.config {
         let to = vault.config();
-        config.snapshot = incoming.copy(to, &config.tree, &config.hash, "the configuration")?;
+        let copied = incoming.copy(to, &config.tree, &config.hash, "the configuration")?;
+        config.snapshot = copied.unwrap_or_default();
     }
     if !point.state.is_empty() {
         let state = vault.state()?;
         for (name, set) in &mut point.state {
             let what = format!("state {}", name.escape_default());
-            set.snapshot = incoming.copy(&state, &set.tree, &set.hash, &what)?;
+            let copied = incoming.copy(&state, &set.tree, &set.hash, &what)?;
+            set.snapshot = copied.unwrap_or_default();
         }
     }
     fault::point("import.copied");

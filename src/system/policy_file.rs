@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::optional;
+use super::whereabouts::folder_of;
 use super::{At, IoError, Layout, durable};
 use crate::point::Policy;
 use crate::point::policy::BadPolicy;
@@ -107,10 +108,8 @@ fn parse(text: &str, path: &Path) -> Result<Policy, LoadError> {
 /// # Errors
 /// When it cannot be made.
 pub fn make_folder(path: &Path) -> Result<(), IoError> {
-    match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        Some(dir) => std::fs::create_dir_all(dir).at("create the folder", dir),
-        None => Ok(()),
-    }
+    let dir = folder_of(path);
+    std::fs::create_dir_all(dir).at("create the folder", dir)
 }
 
 /// Whether a policy can be written there, found out before anything else is
@@ -119,10 +118,7 @@ pub fn make_folder(path: &Path) -> Result<(), IoError> {
 /// # Errors
 /// A folder that may not be written to.
 pub fn may_write(path: &Path) -> Result<(), IoError> {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
+    let dir = folder_of(path);
     rustix::fs::access(dir, rustix::fs::Access::WRITE_OK)
         .map_err(std::io::Error::from)
         .at("write in the folder", dir)

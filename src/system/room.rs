@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::whereabouts::as_far_as_there;
 use super::{At, IoError};
 
 /// The room where a path is, or would be.
@@ -19,9 +20,7 @@ pub struct Room {
 /// # Errors
 /// When it cannot be asked.
 pub fn at(path: &Path) -> Result<Option<Room>, IoError> {
-    let Some(there) = path.ancestors().find(|p| p.is_dir()) else {
-        return Ok(None);
-    };
+    let there = as_far_as_there(path);
     let stat = rustix::fs::stat(there).at("look at", there)?;
     let fs = rustix::fs::statvfs(there).at("ask for the room at", there)?;
     if fs.f_blocks == 0 {

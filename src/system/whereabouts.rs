@@ -21,17 +21,23 @@ pub fn real(path: &Path) -> PathBuf {
     }
 }
 
+/// The folder that a path is in, though it be the working one.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Looks at the folder that a path is in.
 ///
 /// # Errors
 /// When it is not there, or may not be looked at.
 pub fn look_above(path: &Path) -> Result<(), IoError> {
-    match path.parent() {
-        Some(above) => fs::metadata(above)
-            .at("look at the folder", above)
-            .map(drop),
-        None => Ok(()),
-    }
+    let above = folder_of(path);
+    fs::metadata(above)
+        .at("look at the folder", above)
+        .map(drop)
 }
 
 #[cfg(test)]

@@ -43,6 +43,19 @@ impl Repo {
         Place::directory(dir).open(password)
     }
 
+    /// Whether a snapshot is there.
+    ///
+    /// # Errors
+    ///
+    /// What the system or the server says.
+    pub fn holds_snapshot(&self, snapshot: &str) -> Result<bool, VaultError> {
+        match self.existing(snapshot) {
+            Ok(_) => Ok(true),
+            Err(VaultError::NoSuchSnapshot { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Copies a snapshot, with all it holds, to another repository; gives its
     /// id there. What is there already is not stored again.
     ///

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use super::Machine;
 
@@ -54,6 +55,14 @@ pub fn with_remote(name: &str, url: &str) -> Option<Machine> {
     ];
     machine.ok(&made);
     Some(machine)
+}
+
+/// A machine with a remote that is a directory.
+pub fn beside(name: &str) -> Option<(TempDir, PathBuf, Machine)> {
+    let dir = tempfile::tempdir().unwrap();
+    let far = dir.path().join("far");
+    let machine = with_remote(name, far.to_str().unwrap())?;
+    Some((dir, far, machine))
 }
 
 /// `--url … --password-file …`: all that a new machine has.

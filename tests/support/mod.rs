@@ -17,7 +17,7 @@ mod store;
 mod switching;
 mod told;
 
-pub use afar::{PASSWORD, home, key, password, policy, sound, there, with_remote};
+pub use afar::{PASSWORD, beside, home, key, password, policy, sound, there, with_remote};
 pub use ailing::Ailing;
 pub use btrfs::Btrfs;
 pub use host::Host;

@@ -145,8 +145,11 @@ impl EngineError {
 
     /// Whether a file with a secret is what cannot be used.
     fn is_secret(&self) -> bool {
-        let of = |error: &IoError| ["password", "environment"].map(|w| error.operation.contains(w));
-        matches!(self, Self::Io(error) if of(error).contains(&true))
+        let of = |error: &IoError| {
+            let mut words = ["password", "environment"].iter();
+            words.any(|word| error.operation.contains(word))
+        };
+        matches!(self, Self::Io(error) if of(error))
     }
 
     /// What was left as it was, as the end of a sentence.

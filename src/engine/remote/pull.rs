@@ -215,13 +215,13 @@ fn take(
     };
     if let Some(mine) = mine {
         import::pin(engine, &mine)?;
-        let mended = import::lost::bring_back(engine, &mine, &incoming).map_err(why)?;
+        let (mended, recovery) = import::lost::bring_back(engine, &mine, &incoming).map_err(why)?;
         let pulled = Pulled {
             known: true,
             mended: mended.is_some(),
             point: mended.unwrap_or(mine),
         };
-        return Ok((pulled, None));
+        return Ok((pulled, recovery));
     }
     let (point, recovery) = import::take_in(engine, &incoming).map_err(why)?;
     let pulled = Pulled {
