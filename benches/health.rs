@@ -7,7 +7,7 @@
 //! systemd-nspawn. `BED_CAIRN=/path` times another build of the program.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/bed_support/mod.rs"]
+#[path = "../tests/bed/support/mod.rs"]
 mod bed_support;
 
 use std::process::ExitCode;

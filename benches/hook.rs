@@ -7,7 +7,7 @@
 //! when the target is missed. Needs what the bed needs: root and systemd-nspawn.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/bed_support/mod.rs"]
+#[path = "../tests/bed/support/mod.rs"]
 mod bed_support;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ mod host;
 mod listing;
 mod machine;
 mod patient;
+pub mod pty;
 mod scripted;
 mod servers;
 mod skip;

@@ -1,0 +1,5 @@
+//! Copies elsewhere, on real servers.
+
+mod lost;
+mod travel;
+mod wear;
