@@ -16,14 +16,15 @@ use crate::point::Policy;
 use crate::render::Style;
 use crate::system::clock::{Clock, SystemClock};
 use crate::system::journal::{Activation, Scope};
-use crate::system::layout::StateDir;
 use crate::system::policy_file::LoadError;
 use crate::system::run::Processes;
+use crate::system::state_dir::{self, Made};
 use crate::system::{At, Layout, interrupt, picker, policy_file, terminal};
 
 /// The effects and settings of one run of the program.
 pub(super) struct Session {
     layout: Layout,
+    _made: Made,
     policy: Policy,
     clock: SystemClock,
     runner: Processes,
@@ -92,8 +93,8 @@ impl Session {
                 .as_ref()
                 .map(|dir| bare.real(bare.resolve(dir).unwrap_or_else(|_| dir.clone())))
         });
-        let (layout, kind) = Layout::find(&global.root, chosen.as_deref())?;
-        if kind == StateDir::Temporary {
+        let (layout, kind, made) = state_dir::find(&global.root, chosen.as_deref())?;
+        if kind == state_dir::Kind::Temporary {
             out.warn(format!(
                 "restore points are in {}, which may not survive a reboot: \
                  no other state directory can be written",
@@ -102,6 +103,7 @@ impl Session {
         }
         Ok(Self {
             layout,
+            _made: made,
             policy,
             clock: SystemClock,
             runner: Processes,

@@ -147,10 +147,7 @@ impl PrunePlan {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PruneError {
     /// No rule keeps anything: carried out, it would remove nearly all.
-    #[error(
-        "refusing to prune: the policy keeps nothing, so all {items} items would go; \
-         give at least one keep rule, for example keep-last 20"
-    )]
+    #[error("refusing to prune: the rules keep none of {items}; nothing was removed")]
     EmptyPolicy {
         /// How many items were at stake.
         items: usize,

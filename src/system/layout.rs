@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::durable;
 use super::error::{At, IoError, optional};
 use crate::nix::store_path::StorePath;
 
@@ -17,16 +16,6 @@ use crate::nix::store_path::StorePath;
 pub struct Layout {
     root: PathBuf,
     state: PathBuf,
-}
-
-/// How the state directory was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateDir {
-    /// Named, or the default, and usable.
-    Chosen,
-    /// A private folder under the temporary directory, because none of the
-    /// others could be written. It may not survive a reboot.
-    Temporary,
 }
 
 /// Most symlinks followed before a path counts as a loop, as in the kernel.
@@ -48,54 +37,6 @@ impl Layout {
     pub fn at(root: &Path) -> Result<Self, IoError> {
         let root = fs::canonicalize(root).at("use the root", root)?;
         Ok(Self::new(root, PathBuf::new()))
-    }
-
-    /// Finds the state directory: `chosen`, else `/var/lib/cairn` under the
-    /// root (as root, or under another root), else the user's data folder,
-    /// else a private temporary one.
-    ///
-    /// # Errors
-    /// When a directory that was named cannot be used; a name is never
-    /// silently replaced.
-    pub fn find(root: &Path, chosen: Option<&Path>) -> Result<(Self, StateDir), IoError> {
-        let root = fs::canonicalize(root).at("use the root", root)?;
-        if !root.is_dir() {
-            let source = io::Error::from(io::ErrorKind::NotADirectory);
-            return Err(source).at("use the root", &root);
-        }
-        if let Some(chosen) = chosen {
-            durable::create_private_dir(chosen)?;
-            let state = fs::canonicalize(chosen).at("use the state directory", chosen)?;
-            return Ok((Self::new(root, state), StateDir::Chosen));
-        }
-        let privileged = rustix::process::geteuid().is_root();
-        let default = if privileged || root != Path::new("/") {
-            // A link in another root leads where it would lead there.
-            let bare = Self::new(&root, PathBuf::new());
-            Some(bare.real(bare.resolve(Path::new("/var/lib/cairn"))?))
-        } else {
-            user_data_dir().map(|d| d.join("cairn"))
-        };
-        if let Some(state) = default {
-            // Points that are there are used, if only to be read: a disk
-            // mounted read-only is when they are needed most.
-            if state.join("points").is_dir() {
-                return Ok((Self::new(root, state), StateDir::Chosen));
-            }
-            match durable::create_private_dir(&state) {
-                Ok(()) if privileged || writable(&state) => {
-                    return Ok((Self::new(root, state), StateDir::Chosen));
-                }
-                // Root is given no second place: it would hide the first.
-                Err(e) if privileged => return Err(e),
-                _ => {}
-            }
-        }
-        let uid = rustix::process::geteuid().as_raw();
-        let state = std::env::temp_dir().join(format!("cairn-{uid}"));
-        durable::create_private_dir(&state)?;
-        check_private(&state, uid)?;
-        Ok((Self::new(root, state), StateDir::Temporary))
     }
 
     /// The root, `/` on a running machine.
@@ -331,43 +272,6 @@ fn parts(path: &Path) -> Vec<PathBuf> {
         .map(|c| PathBuf::from(c.as_os_str()))
         .rev()
         .collect()
-}
-
-fn user_data_dir() -> Option<PathBuf> {
-    let absolute = |p: PathBuf| p.is_absolute().then_some(p);
-    std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .and_then(absolute)
-        .or_else(|| {
-            std::env::home_dir()
-                .and_then(absolute)
-                .map(|home| home.join(".local/share"))
-        })
-}
-
-fn writable(dir: &Path) -> bool {
-    rustix::fs::access(
-        dir,
-        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
-    )
-    .is_ok()
-}
-
-/// A folder under a world-writable one is only used when it is ours alone.
-fn check_private(dir: &Path, uid: u32) -> Result<(), IoError> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = fs::symlink_metadata(dir).at("look at", dir)?;
-    if meta.is_dir() && meta.uid() == uid && meta.mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(IoError {
-        operation: "use the state directory",
-        path: dir.to_owned(),
-        source: io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "it is not a private folder of this user",
-        ),
-    })
 }
 
 #[cfg(test)]

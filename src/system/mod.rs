@@ -60,6 +60,7 @@ pub mod services;
 pub mod side;
 pub mod snapshots;
 pub mod sparse;
+pub mod state_dir;
 pub mod store;
 pub mod switch;
 pub mod switches;

@@ -102,7 +102,7 @@ fn a_wrong_key_is_an_error_without_the_key() {
 fn processes_that_start_at_once_share_one_vault() {
     let dir = tempfile::tempdir().unwrap();
     let start = |_| {
-        command_for("child_makes_a_vault", dir.path(), &["env"])
+        command_for("init::child_makes_a_vault", dir.path(), &["env"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -129,7 +129,7 @@ fn a_killed_init_leaves_nothing_or_a_vault() {
     let (mut unmade, mut leftovers) = (0, 0);
     for step in 0..12 {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = command_for("child_makes_a_vault", dir.path(), &["env"])
+        let mut child = command_for("init::child_makes_a_vault", dir.path(), &["env"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -95,7 +95,7 @@ fn unreadable_paths_are_never_dropped_silently() {
     let copy = dir.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
     mode(&copy, 0o755);
-    let test = "unreadable_paths_are_never_dropped_silently";
+    let test = "pitfalls::unreadable_paths_are_never_dropped_silently";
     let output = std::process::Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
         .arg(&copy)
@@ -538,7 +538,7 @@ fn everything_is_private_under_any_umask() {
             .unwrap();
         return;
     }
-    let test = "everything_is_private_under_any_umask";
+    let test = "pitfalls::everything_is_private_under_any_umask";
     for umask in ["000", "027", "777"] {
         let dir = tempfile::tempdir().unwrap();
         let work = dir.path().join("work");
@@ -597,7 +597,7 @@ fn files_and_their_names_are_synced() {
     let strace = [
         "strace", "-f", "-y", "-qq", "-s", "4096", "-e", calls, "-o", out,
     ];
-    let test = "files_and_their_names_are_synced";
+    let test = "pitfalls::files_and_their_names_are_synced";
     succeeded(&command_for(test, dir.path(), &strace).output().unwrap());
     let trace = fs::read_to_string(&file).unwrap();
     let lines: Vec<_> = trace.lines().collect();

@@ -145,7 +145,7 @@ fn hard_links_are_restored_over_themselves() {
 /// 7: a full disk is a panic, with half of the files there.
 #[test]
 fn a_full_disk_is_an_error_and_leaves_nothing() {
-    const NAME: &str = "a_full_disk_is_an_error_and_leaves_nothing";
+    const NAME: &str = "pitfalls_restore::a_full_disk_is_an_error_and_leaves_nothing";
     if let Some(dir) = child_dir() {
         // In a mount namespace of its own.
         let source = dir.join("src");
@@ -237,7 +237,7 @@ fn a_file_is_replaced_at_once() {
 /// 8: nothing is flushed.
 #[test]
 fn what_is_restored_is_flushed() {
-    const NAME: &str = "what_is_restored_is_flushed";
+    const NAME: &str = "pitfalls_restore::what_is_restored_is_flushed";
     let strace = |out: &Path| {
         let calls = "trace=fsync,fdatasync,syncfs,sync_file_range,renameat,renameat2";
         let words = ["strace", "-f", "-y", "-qq", "-s", "4096", "-e", calls, "-o"];

@@ -250,7 +250,8 @@ impl EngineError {
             Self::NoRecipe { point } => Next::run(format!("cairn restore {point} --from URL")),
             Self::NotAllowed { .. } => Next::again_as_root(),
             Self::NoGeneration { .. } => "cairn generations list".into(),
-            Self::Prune(_) | Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
+            Self::Prune(_) => Next::again_with("--keep-last", Some("20")),
+            Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
             Self::Protected { point, .. } => Next::run(format!("cairn unpin {point}")),
             _ => "cairn status".into(),
         }
