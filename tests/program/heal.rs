@@ -74,6 +74,7 @@ fn a_dry_run_says_what_it_would_do_and_why_and_changes_nothing() {
     m.unit("web.service", "failed");
     m.unit("db.service", "active");
     m.say("web.service.needs", "db.service");
+    fs::create_dir(m.0.0.state()).unwrap();
     m.json(&["status"]);
     let before = m.0.0.exact();
     let plan = m.heal(0, &["-n"]);
@@ -453,6 +454,7 @@ fn bad_calls_are_refused_in_two_lines() {
     );
     drop(file);
     // A book that a later release wrote.
+    fs::create_dir_all(m.0.0.state()).unwrap();
     fs::write(
         m.0.0.state().join("healing.json"),
         r#"{"version": 9, "turn": 1}"#,
