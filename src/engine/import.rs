@@ -26,7 +26,7 @@ use crate::vault::{
 };
 
 pub(super) use content::plausible;
-use content::{find, held, parts, same};
+use content::{find, held, parts, same, whole};
 
 /// Longest marks.
 const MAX_MARKS: u64 = 64 << 10;
@@ -182,6 +182,7 @@ impl Incoming<'_> {
             return Ok(None);
         };
         let copied = self.repo.copy_to(to, &found.id)?;
+        whole(to, &copied, what)?;
         same(to, &copied, hash, what)?;
         Ok(Some(copied))
     }

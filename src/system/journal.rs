@@ -26,10 +26,14 @@ pub const VERSION: u32 = 1;
 pub struct Entry {
     /// Format version.
     pub version: u32,
-    /// Its id; ids sort by time.
+    /// Its id.
     pub id: PointId,
     /// When it began (UTC).
     pub started: DateTime<Utc>,
+    /// Which restore of this machine it is, counted from 1; 0 in journals of
+    /// before. Clocks may be wrong: this is their order.
+    #[serde(default)]
+    pub turn: u64,
     /// The verb that asked for it.
     pub verb: String,
     /// What is brought back.
@@ -172,8 +176,16 @@ pub fn read(layout: &Layout) -> Result<Vec<Entry>, IoError> {
     for (path, entry) in each(layout)? {
         entries.push(entry.at(READ, &path)?);
     }
-    entries.sort_by_key(|e| e.id);
+    entries.sort_by_key(|e| (e.turn, e.id));
     Ok(entries)
+}
+
+/// The turn of the next restore.
+///
+/// # Errors
+/// As [`read`].
+pub fn next_turn(layout: &Layout) -> Result<u64, IoError> {
+    Ok(read(layout)?.last().map_or(0, |entry| entry.turn) + 1)
 }
 
 /// Journals that were read and are none, and why.

@@ -168,3 +168,49 @@ fn points_on_a_disk_that_is_read_only_are_there() {
     assert!(ended.status.success(), "{told}{err}");
     assert!(told.contains("rescue"), "{told}");
 }
+
+#[test]
+fn undo_takes_back_the_last_restore_whatever_the_clock_said() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let file = "etc/nixos/configuration.nix";
+    let one = machine.create("one");
+    machine.write(file, "{ /* two */ }\n");
+    machine.ok(&["restore", &one, "--yes"]);
+    // The clock was years ahead then.
+    let journal = machine.state().join("journal");
+    let entry = std::fs::read_dir(&journal).unwrap().next().unwrap();
+    let (entry, mut told): (_, serde_json::Value) = {
+        let path = entry.unwrap().path();
+        let text = std::fs::read(&path).unwrap();
+        (path, serde_json::from_slice(&text).unwrap())
+    };
+    let id = told["id"].as_str().unwrap().replacen("01", "02", 1);
+    told["id"] = id.clone().into();
+    std::fs::remove_file(entry).unwrap();
+    std::fs::write(journal.join(format!("{id}.json")), told.to_string()).unwrap();
+    machine.write(file, "{ /* three */ }\n");
+    machine.ok(&["restore", &one, "--yes"]);
+    machine.ok(&["undo", "--yes"]);
+    assert_eq!(machine.read(file), "{ /* three */ }\n");
+}
+
+#[test]
+fn a_point_that_a_wrong_clock_has_put_ahead_is_told_as_that() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let one = machine.create("one");
+    machine.write("etc/nixos/configuration.nix", "{ /* two */ }\n");
+    let told = machine.cairn(&["restore", "-n"]).ends(0);
+    assert!(!told.err.contains("in the future"), "{}", told.err);
+    let mut ahead = machine.document(&one);
+    let id = one.replacen("01", "02", 1);
+    ahead["id"] = id.clone().into();
+    ahead["created"] = "2099-01-01T00:00:00Z".into();
+    let points = machine.state().join("points");
+    std::fs::write(points.join(format!("{id}.json")), ahead.to_string()).unwrap();
+    let told = machine.cairn(&["restore", "-n"]).ends(0);
+    assert!(told.err.contains("is dated in the future"), "{}", told.err);
+}

@@ -670,3 +670,23 @@ fn with_another_key_nothing_is_repaired() {
     assert!(run.err.contains("key.json"), "{}", run.err);
     crate::support::same(&before, &scene.machine.exact(), "a repair with another key");
 }
+
+#[test]
+fn without_a_key_of_its_own_the_vault_opens_with_restic() {
+    let Some(scene) = scene() else { return };
+    let key = scene.machine.state().join("vault/key.json");
+    fs::remove_file(&key).unwrap();
+    for spoilt in [None, Some("{")] {
+        spoilt
+            .into_iter()
+            .for_each(|text| fs::write(&key, text).unwrap());
+        let run = scene.machine.cairn(&["create"]).ends(12);
+        let next = crate::support::commands(&run.err);
+        let shown = Command::new("sh").args(["-c", &next[0]]).output().unwrap();
+        let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(
+            shown.status.success() && text.contains("snapshots"),
+            "{next:?}: {text}"
+        );
+    }
+}

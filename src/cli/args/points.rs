@@ -6,8 +6,8 @@ use clap::{Args, ValueHint};
 
 use super::RemoteArgs;
 use super::{key_value, tag};
-use crate::point::Selector;
 use crate::point::document::Trigger;
+use crate::point::{Point, Selector};
 
 /// `create`
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub struct Create {
 }
 
 /// `list`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct List {
     /// Only points with this tag
     #[arg(short, long, value_name = "TAG")]
@@ -65,6 +65,15 @@ pub struct List {
     /// Of all machines, on a remote
     #[arg(long, conflicts_with = "host")]
     pub all_hosts: bool,
+}
+
+impl List {
+    /// Whether its options let a point pass.
+    pub fn wants(&self, point: &Point) -> bool {
+        let tag = |tag: &String| point.tags.contains(tag);
+        let trigger = |trigger: &Trigger| point.trigger == *trigger;
+        self.tag.as_ref().is_none_or(tag) && self.trigger.as_ref().is_none_or(trigger)
+    }
 }
 
 /// `show`

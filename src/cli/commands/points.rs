@@ -180,17 +180,13 @@ pub(super) fn short(id: PointId) -> String {
 /// `list`
 pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
     if args.remote.is_given() || args.host.is_some() || args.all_hosts {
-        let host = args.host.as_deref();
-        return remote::list(s, &args.remote.into(), host, args.all_hosts);
+        return remote::list(s, &args.remote.clone().into(), &args);
     }
     let engine = s.engine();
     let mut catalogue = engine.catalogue()?;
     let all = args.graph.then(|| catalogue.points.clone());
     let any = !catalogue.points.is_empty();
-    catalogue.points.retain(|(p, _)| {
-        args.tag.as_ref().is_none_or(|t| p.tags.contains(t))
-            && args.trigger.as_ref().is_none_or(|t| p.trigger == *t)
-    });
+    catalogue.points.retain(|(p, _)| args.wants(p));
     if let Some(last) = args.last {
         let drop = catalogue.points.len().saturating_sub(last);
         catalogue.points.drain(..drop);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::super::Exit;
-use super::super::args::{AddRemote, Remote};
+use super::super::args::{AddRemote, List, Remote};
 use super::super::failure::Failure;
 use super::super::out::Items;
 use super::super::session::Session;
@@ -35,7 +35,12 @@ pub(super) fn run(s: &Session, args: Remote) -> Result<Exit, Failure> {
             if access.name.is_none() && access.key.url.is_none() && host.is_none() && !all_hosts {
                 return known(s);
             }
-            list(s, &access.into(), host.as_deref(), all_hosts)
+            let args = List {
+                host,
+                all_hosts,
+                ..List::default()
+            };
+            list(s, &access.into(), &args)
         }
         Remote::Push { access, closure } => push(s, &access.into(), closure),
         Remote::Pull {
@@ -151,24 +156,21 @@ fn known(s: &Session) -> Result<Exit, Failure> {
 }
 
 /// `remote list`, and `list --remote`.
-pub(super) fn list(
-    s: &Session,
-    access: &Access,
-    host: Option<&str>,
-    all_hosts: bool,
-) -> Result<Exit, Failure> {
+pub(super) fn list(s: &Session, access: &Access, args: &List) -> Result<Exit, Failure> {
+    let (host, all_hosts) = (args.host.as_deref(), args.all_hosts);
     let there = remote::list(&s.engine(), access)?;
     let of = |host: &str| there.points.iter().any(|k| k.parcel.point.host == host);
     if let Some(host) = host.filter(|host| !of(host)) {
         let error = there.no_such_host(access.name.as_deref(), host);
         return Err(EngineError::from(error).into());
     }
-    let points: Vec<(&Point, &Marks)> = there
+    let mut points: Vec<(&Point, &Marks)> = there
         .points
         .iter()
         .map(|kept| (&kept.parcel.point, &kept.parcel.marks))
-        .filter(|(point, _)| host.is_none_or(|host| point.host == host))
+        .filter(|(point, _)| host.is_none_or(|host| point.host == host) && args.wants(point))
         .collect();
+    points.drain(..points.len().saturating_sub(args.last.unwrap_or(usize::MAX)));
     for damaged in &there.damaged {
         s.out.warn(line(damaged));
     }

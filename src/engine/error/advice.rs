@@ -188,7 +188,11 @@ impl EngineError {
                 Next::run(format!("ls -l {}", quoted(path))).or("cairn restore ID --to DIR")
             }
             Self::Remote(error) => error.next(),
-            Self::Vault(VaultError::Far { .. }) => "cairn remote list".into(),
+            Self::Vault(VaultError::Far { why, .. }) => match why.contains("environmentFile") {
+                true => Next::again_with("--environment-file", Some("FILE")),
+                // The server may be there again by now.
+                false => Next::again(),
+            },
             Self::NoWay(_) => "cairn diff".into(),
             Self::NotRunning => "cairn health".into(),
             Self::Unanswerable(_) | Self::TooLate { .. } => "cairn history".into(),

@@ -87,6 +87,15 @@ pub(super) fn same(repo: &Repo, snapshot: &str, hash: &str, what: &str) -> Resul
     Ok(())
 }
 
+/// Whether every piece of a snapshot is here: the id of a file of one piece tells
+/// its content without a look at it.
+pub(super) fn whole(repo: &Repo, snapshot: &str, what: &str) -> Result<(), EngineError> {
+    match repo.lacks(repo, &[snapshot])?.is_empty() {
+        true => Ok(()),
+        false => Err(EngineError::NoWay(format!("{what} is not all there"))),
+    }
+}
+
 /// A tree has the same id wherever it is copied to.
 pub(super) fn find<'s>(
     snapshots: &'s [SnapshotInfo],

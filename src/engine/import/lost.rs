@@ -1,7 +1,7 @@
 //! Bringing back what a point that is here has lost, from a copy of it.
 
 use super::Incoming;
-use super::content::same;
+use super::content::{same, whole};
 use crate::engine::{Engine, EngineError};
 use crate::point::Point;
 use crate::system::points;
@@ -22,7 +22,7 @@ pub(in crate::engine) fn bring_back(
     let mut marks = points::read_marks(engine.layout, point.id)?;
     let doubted = marks.damaged.is_some();
     let Opened { vault, recovery } = engine.open_or_make_vault()?;
-    let mut whole = point.clone();
+    let mut mended = point.clone();
     let mend = |to: &Repo, snapshot: &mut String, tree: &str, hash: &str, what: &str| {
         if is_lost(to, snapshot, doubted.then_some(hash))? {
             let copied = incoming.copy(to, tree, hash, what)?;
@@ -31,25 +31,25 @@ pub(in crate::engine) fn bring_back(
         }
         Ok::<_, EngineError>(())
     };
-    if let Some(config) = &mut whole.config {
+    if let Some(config) = &mut mended.config {
         let what = "the configuration";
         let to = vault.config();
         mend(to, &mut config.snapshot, &config.tree, &config.hash, what)?;
     }
-    if !whole.state.is_empty() {
+    if !mended.state.is_empty() {
         let to = vault.state()?;
-        for (name, set) in &mut whole.state {
+        for (name, set) in &mut mended.state {
             let what = format!("state {}", name.escape_default());
             mend(&to, &mut set.snapshot, &set.tree, &set.hash, &what)?;
         }
     }
-    if whole == *point && !doubted {
+    if mended == *point && !doubted {
         return Ok((None, recovery));
     }
-    points::store(engine.layout, &whole)?;
+    points::store(engine.layout, &mended)?;
     marks.damaged = None;
     points::store_marks(engine.layout, point.id, &marks)?;
-    Ok((Some(whole), recovery))
+    Ok((Some(mended), recovery))
 }
 
 /// Whether a part that was held is there no more; or, where that is doubted, is
@@ -58,6 +58,7 @@ fn is_lost(repo: &Repo, snapshot: &str, hash: Option<&str>) -> Result<bool, Engi
     if snapshot.is_empty() {
         return Ok(false);
     }
-    let spoilt = |hash| same(repo, snapshot, hash, "it").is_err();
+    let spoilt =
+        |hash| whole(repo, snapshot, "it").is_err() || same(repo, snapshot, hash, "it").is_err();
     Ok(!repo.holds_snapshot(snapshot)? || hash.is_some_and(spoilt))
 }

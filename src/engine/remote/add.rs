@@ -1,6 +1,6 @@
 //! Making a remote, and letting go of one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::policy::{self, PolicyFileError};
 use super::super::{Engine, EngineError};
@@ -93,6 +93,12 @@ pub fn add(
             environment_file: request.environment_file.clone(),
         },
     )?;
+    if let Address::Path(path) = &remote.address
+        && let Some(held) = captured(engine, path)
+    {
+        let (address, held) = (request.url.clone(), held.to_owned());
+        return Err(RemoteError::Captured { address, held }.into());
+    }
     // What the policy says already, perhaps with more, is not written again; what
     // it cannot be told is found out before anything is made.
     let known = engine.policy.remotes.get(name);
@@ -149,6 +155,22 @@ pub fn add(
         }
         Err(other) => Err(other),
     })
+}
+
+/// The path of the policy that holds it: a restore of that would take it away.
+fn captured<'e>(engine: &Engine<'e>, path: &Path) -> Option<&'e Path> {
+    let path = whereabouts::real(path);
+    let policy = engine.policy;
+    let holds = |held: &&PathBuf| path.starts_with(whereabouts::real(&engine.layout.real(held)));
+    let config = policy.config_paths.iter().find(holds);
+    let mut state = policy.state.values();
+    let state = || {
+        state.find_map(|set| match set.exclude.iter().any(|left| holds(&left)) {
+            true => None,
+            false => set.paths.iter().find(holds),
+        })
+    };
+    config.or_else(state).map(PathBuf::as_path)
 }
 
 fn change(request: &Request) -> Change {

@@ -1,5 +1,7 @@
 //! What can be wrong with a remote before anything is sent.
 
+use std::path::PathBuf;
+
 use crate::next::{Next, quoted};
 use crate::point::address::AddressError;
 
@@ -42,6 +44,14 @@ pub enum RemoteError {
     /// It is where restore points are kept here.
     #[error("{0} belongs to this machine's own restore points: a copy there would be none")]
     Own(String),
+    /// It is among what restore points hold.
+    #[error("{address} is in {}, which restore points hold: a restore would take it away", .held.display())]
+    Captured {
+        /// The address.
+        address: String,
+        /// The path of the policy.
+        held: PathBuf,
+    },
     /// Its password opens nothing there.
     #[error("the password does not open {} at {address}", called(.name))]
     WrongPassword {
@@ -172,7 +182,7 @@ impl RemoteError {
                 format!("cairn remote add {name} {address} --new --password-file FILE")
             }
             Self::NoneYet(_) => return Next::again_with("--new", None),
-            Self::Unopenable { .. } | Self::Own(_) => {
+            Self::Unopenable { .. } | Self::Own(_) | Self::Captured { .. } => {
                 "cairn remote add NAME ADDRESS --new --password-file FILE".to_owned()
             }
             Self::Taken { name, .. } => format!("cairn remote remove {name}"),

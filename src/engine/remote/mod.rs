@@ -140,6 +140,14 @@ fn named(engine: &Engine<'_>, access: &Access) -> Result<(String, Terms), Engine
     Ok((name.clone(), terms.clone()))
 }
 
+/// The name of the remote of the policy that is meant, where there is one.
+fn known(engine: &Engine<'_>, access: &Access) -> Option<String> {
+    match access.url {
+        Some(_) => None,
+        None => named(engine, access).ok().map(|(name, _)| name),
+    }
+}
+
 /// A remote that only its address is known of.
 fn terms(url: &str) -> Terms {
     Terms {

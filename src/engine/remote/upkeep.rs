@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::super::{Engine, EngineError};
 use super::list::{Kept, Listing, read};
 use super::push::{How, Pushed, push_to};
-use super::rules::{is_of, keeps};
+use super::rules::{is_of, keeps, ours};
 use super::{Access, Remote, RemoteError, find};
 use crate::point::policy::Keep;
 use crate::point::{Point, PointId};
@@ -23,9 +23,11 @@ pub fn check(
     access: &Access,
     read_data: bool,
 ) -> Result<CheckReport, EngineError> {
-    let repo = find(engine, access)?.open(engine)?;
+    let remote = find(engine, access)?;
+    let repo = remote.open(engine)?;
     let mut report = repo.check(read_data)?;
     let there = read(&repo)?;
+    report.problems.extend(vanished(engine, &remote, &there)?);
     let owners = owners(&there);
     for problem in &mut report.problems {
         if let Some(told) = of_its_point(problem, &owners) {
@@ -48,6 +50,22 @@ pub fn check(
     report.problems.sort();
     report.problems.dedup();
     Ok(report)
+}
+
+/// Told where this machine sent points to the remote, and none of its own is there.
+fn vanished(
+    engine: &Engine<'_>,
+    remote: &Remote,
+    there: &Listing,
+) -> Result<Option<String>, EngineError> {
+    let record = remotes::read(engine.layout, &remote.name).unwrap_or_default();
+    let machine = pointers::machine_id(engine.layout);
+    let own = |kept: &Kept| is_of(&kept.parcel.point, machine.as_deref(), engine);
+    let gone = record.newest.is_some()
+        && record.address == remote.address.to_string()
+        && !there.points.iter().any(own)
+        && !ours(engine)?.is_empty();
+    Ok(gone.then(|| "no point of this machine is there, though some were sent".to_owned()))
 }
 
 /// Whose each snapshot is.
@@ -219,11 +237,17 @@ pub fn prune(
         content.extend(held.into_iter().flatten().map(|s| s.id.as_str()));
     }
     for names in [parcels, content] {
-        let forgotten = repo.forget(&names);
-        let failed = forgotten.failed.into_iter();
-        pruned
-            .troubles
-            .extend(failed.map(|(id, error)| format!("snapshot {}: {error}", &id[..8])));
+        let failed = repo.forget(&names).failed;
+        // A point is there as long as its parcel is.
+        let stays = |point: &Point| {
+            let parcel = there.point(point.id).map(|kept| &kept.snapshot);
+            failed.iter().any(|(id, _)| Some(id) == parcel)
+        };
+        let before = pruned.removed.len();
+        pruned.removed.retain(|point| !stays(point));
+        pruned.kept += before - pruned.removed.len();
+        let told = |(id, error): &(String, _)| format!("snapshot {}: {error}", &id[..8]);
+        pruned.troubles.extend(failed.iter().map(told));
         if !pruned.troubles.is_empty() {
             return Ok(pruned);
         }

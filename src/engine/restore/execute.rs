@@ -117,6 +117,7 @@ fn begin(
         version: journal::VERSION,
         id: engine.clock.new_id(started),
         started,
+        turn: journal::next_turn(engine.layout)?,
         verb: verb.to_owned(),
         goal: plan.goal.journalled(),
         undo_point: undo.id,

@@ -330,6 +330,10 @@ impl Check {
         for (field, file) in files {
             if let Some(file) = file {
                 self.path(&format!("{at}/{field}"), file);
+                if file.starts_with("/nix/store") {
+                    let why = "everybody can read what is in the Nix store";
+                    self.say(format!("{at}/{field}"), why);
+                }
             }
         }
         if let Some(keep) = &remote.keep {

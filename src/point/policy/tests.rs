@@ -222,6 +222,11 @@ fn every_fault_is_found_at_its_place() {
             json!("key"),
             "not an absolute path",
         ),
+        (
+            "/remotes/disk/passwordFile",
+            json!("/nix/store/0c0a-key"),
+            "everybody can read",
+        ),
         // What is empty or does not go together.
         ("/points/daily/schedule", json!(" "), "it is empty"),
         (

@@ -70,6 +70,23 @@ fn what_rots_on_a_remote_is_sent_again() {
 }
 
 #[test]
+fn what_a_repair_cannot_send_is_a_problem() {
+    let Some((_dir, far, machine)) = beside("old") else {
+        return;
+    };
+    machine.create("first");
+    machine.ok(&["remote", "push"]);
+    rot(&far);
+    rot(&machine.state().join("vault/config"));
+    let repair = ["remote", "check", "--repair", "--read-data"];
+    let told = machine.cairn(&repair).ends(3);
+    assert!(told.out.contains("was not sent: "), "{}", told.out);
+    assert!(!told.out.contains("all is well"), "{}", told.out);
+    let last = told.out.lines().last().unwrap();
+    assert_eq!(last, "  try: cairn verify --read-data");
+}
+
+#[test]
 fn one_point_that_rotted_keeps_no_other_away() {
     let Some((_dir, far, machine)) = beside("old") else {
         return;
@@ -182,6 +199,111 @@ fn what_is_lost_in_both_places_is_not_taken_for_whole() {
         "cairn remote check off --read-data",
     );
     assert_eq!(machine.document(&id), before);
+}
+
+/// Removes the pack that is the largest.
+fn lose(data: &Path) {
+    let size = |pack: &PathBuf| fs::metadata(pack).unwrap().len();
+    let largest = files(data).into_iter().max_by_key(size).unwrap();
+    fs::remove_file(largest).unwrap();
+}
+
+#[test]
+fn what_is_lost_there_is_not_taken_in_as_whole() {
+    let Some((_dir, far, machine)) = beside("old") else {
+        return;
+    };
+    // Of one piece: its id is its digest.
+    let noise: String = (0..20_000u32).map(|n| format!("{:x}", n * n)).collect();
+    machine.write("var/lib/app/data", noise);
+    let id = machine.create("first");
+    machine.ok(&["remote", "push"]);
+    lose(&far.join("data"));
+    // Another machine's repair takes it out of the index and cannot send it.
+    newcomer(&far, &["remote", "check", "--repair"]).1.ends(3);
+    let pull = ["remote", "pull", "--host", "old", "--all"];
+    let (new, run) = newcomer(&far, &pull);
+    let run = run.ends(1);
+    assert!(run.err.contains("is not whole on"), "{}", run.err);
+    assert_eq!(new.ids(), [""; 0]);
+    new.ok(&["verify"]);
+    // Nor does it mend what is lost here.
+    lose(&machine.state().join("vault/state/data"));
+    machine.cairn(&["verify", "--repair"]).ends(3);
+    let marks = || machine.json(&["show", &id])["point"]["marks"].clone();
+    let before = marks();
+    assert!(before["damaged"].is_object(), "{before}");
+    machine.cairn(&["remote", "pull", &id]).ends(1);
+    assert_eq!(marks(), before);
+}
+
+#[test]
+fn what_was_sent_and_is_gone_is_a_problem() {
+    let Some((_dir, far, machine)) = beside("old") else {
+        return;
+    };
+    machine.create("first");
+    machine.ok(&["remote", "push"]);
+    let listed = |args: &[&str]| {
+        let all = [&["list", "--remote", "off", "--all-hosts"], args].concat();
+        machine.json(&all)["points"]["items"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    machine.create("second");
+    machine.ok(&["remote", "push"]);
+    assert_eq!(listed(&[]), 2);
+    assert_eq!(listed(&["--last", "1"]), 1);
+    assert_eq!(listed(&["--tag", "none"]), 0);
+    for snapshot in files(&far.join("snapshots")) {
+        fs::remove_file(snapshot).unwrap();
+    }
+    let run = machine.cairn(&["remote", "check"]).ends(3);
+    assert!(
+        run.out.contains("no point of this machine is there"),
+        "{}",
+        run.out
+    );
+    machine.ok(&["remote", "check", "--repair"]);
+    assert_eq!(there(&machine).len(), 2);
+}
+
+#[test]
+fn what_restore_points_hold_is_no_place_for_copies() {
+    let Some(machine) = home("old") else { return };
+    let file = password(&machine);
+    let place = machine.root().join("etc/nixos/copies");
+    let add = |name: &str, place: &Path| {
+        let url = place.to_str().unwrap();
+        let file = file.to_str().unwrap();
+        machine.cairn(&["remote", "add", name, url, "--new", "--password-file", file])
+    };
+    let run = add("own", &place).ends(1);
+    assert!(
+        run.err.contains("a restore would take it away"),
+        "{}",
+        run.err
+    );
+    assert!(!place.exists());
+}
+
+#[test]
+fn a_push_that_cannot_begin_is_known_to_have_failed() {
+    let Some((_dir, _far, machine)) = beside("old") else {
+        return;
+    };
+    machine.create("first");
+    machine.ok(&["remote", "push"]);
+    let trouble = || machine.json(&["remote", "list"])["remotes"]["items"][0]["trouble"].clone();
+    assert!(trouble().is_null());
+    let file = password(&machine);
+    fs::rename(&file, file.with_extension("away")).unwrap();
+    machine.cairn(&["remote", "push"]).ends(1);
+    assert!(trouble().to_string().contains("password"), "{}", trouble());
+    fs::rename(file.with_extension("away"), &file).unwrap();
+    machine.ok(&["remote", "push"]);
+    assert!(trouble().is_null());
 }
 
 #[test]

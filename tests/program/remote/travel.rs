@@ -182,7 +182,7 @@ fn points_travel_through_an_object_store() {
     tower.cairn(&[&add[..], &["--new"]].concat()).fails(
         1,
         "AWS_ACCESS_KEY_ID is not set",
-        "cairn remote list",
+        "--environment-file FILE",
     );
     let opened = ["--environment-file", keys];
     tower.ok(&[&add[..], &["--new"], &opened].concat());
@@ -216,7 +216,7 @@ fn points_travel_through_an_object_store() {
 #[cfg(feature = "remote-s3")]
 #[test]
 fn points_travel_through_sftp() {
-    let Some((_server, bin)) = Server::sftp() else {
+    let Some((mut server, bin)) = Server::sftp() else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -241,6 +241,10 @@ fn points_travel_through_sftp() {
     if need(&["restic"]) {
         sound(folder.path().join("far").to_str().unwrap());
     }
+    // What ssh says of it is told.
+    server.kill();
+    let told = run(&tower, &["remote", "push"]).ends(1);
+    assert!(told.err.contains("Connection refused"), "{}", told.err);
 }
 
 #[test]
@@ -261,8 +265,10 @@ fn a_server_that_forbids_deleting_is_pushed_to_all_the_same() {
             id
         })
         .collect();
-    let refused = tower.cairn(&["remote", "prune", "--yes", "--keep-last", "1"]);
-    assert_eq!(refused.code, 3, "{}", refused.err);
+    let prune = ["--json", "remote", "prune", "--yes", "--keep-last", "1"];
+    let refused = tower.cairn(&prune).ends(3).json();
+    assert_eq!(refused["prune"]["removed"], json!([]), "{refused}");
+    assert_eq!(refused["prune"]["kept"], 3);
     assert_eq!(there(&tower), ids);
     tower.ok(&["remote", "check", "--read-data"]);
 }

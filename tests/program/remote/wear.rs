@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{
-    Machine, PASSWORD, Server, beside, contents, executable, home, key, need, password, policy,
-    same, sound, there, with_remote,
+    Machine, PASSWORD, Run, Server, beside, contents, executable, home, key, need, need_root,
+    password, policy, same, sound, there, with_remote,
 };
 use cairn::vault::{Note, Repo, SnapshotInfo, Vault};
 use chrono::{DateTime, Utc};
@@ -341,6 +341,28 @@ fn a_remote_of_the_policy_is_made_and_a_policy_that_says_else_is_seen_first() {
     assert_eq!(tower.read("etc/cairn/policy.json"), before);
     tower.create("one");
     tower.ok(&["remote", "push"]);
+}
+
+#[test]
+fn where_no_policy_can_be_written_no_repository_is_made() {
+    if !need_root() {
+        return;
+    }
+    let Some(tower) = home("tower") else { return };
+    let far = tower.home().join("far");
+    let script = r#"
+        mount --bind "$2/etc" "$2/etc" && mount -o remount,ro,bind "$2/etc" &&
+        exec "$1" --root "$2" remote add off "$3" --new --password-file "$4""#;
+    let ended = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(env!("CARGO_BIN_EXE_cairn"))
+        .arg(tower.root())
+        .args([&far, &password(&tower)])
+        .output()
+        .unwrap();
+    let run = Run::from(ended).ends(1);
+    assert!(run.err.contains("Read-only file system"), "{}", run.err);
+    assert!(!far.exists());
 }
 
 #[test]

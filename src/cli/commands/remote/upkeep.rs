@@ -24,7 +24,7 @@ pub(super) fn check(
 ) -> Result<Exit, Failure> {
     s.begin_work();
     let mut mended = Vec::new();
-    let mut unsent = false;
+    let mut unsent = Vec::new();
     if repair && s.dry_run() {
         s.out.warn("nothing is mended in a dry run");
     } else if repair {
@@ -34,15 +34,20 @@ pub(super) fn check(
         if sent > 0 {
             mended.push(format!("sent {}", count(sent, "point")));
         }
-        unsent = !repaired.pushed.failed.is_empty();
-        for trouble in &repaired.pushed.troubles {
-            s.out.warn(line(trouble));
+        let pushed = repaired.pushed;
+        for trouble in &pushed.troubles {
+            if !pushed.failed.values().any(|why| why == trouble) {
+                s.out.warn(line(trouble));
+            }
         }
+        unsent.extend(pushed.failed.into_values());
     }
-    let report = remote::check(&s.engine(), access, read_data)?;
+    let mut report = remote::check(&s.engine(), access, read_data)?;
+    report.problems.extend(unsent.iter().cloned());
     let value = json!({ "problems": report.problems, "notes": report.notes, "readData": read_data, "mended": mended });
     // What a repair here does not mend is of another machine, or lost.
     let next = match (repair, read_data) {
+        _ if !unsent.is_empty() => Next::run("cairn verify --read-data"),
         (false, _) => Next::again_with("--repair", None),
         (true, false) => Next::again_with("--read-data", None),
         (true, true) => Next::run(format!("cairn remote list {}", there(access))),
@@ -67,7 +72,7 @@ pub(super) fn check(
         }
         text.into_bytes()
     })?;
-    Ok(match report.problems.is_empty() && !unsent {
+    Ok(match report.problems.is_empty() {
         true => Exit::Ok,
         false => Exit::Partial,
     })

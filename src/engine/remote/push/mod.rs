@@ -13,13 +13,13 @@ use chrono::{DateTime, Utc};
 
 use super::list::{Listing, read};
 use super::rules::{AHEAD, kept, ours};
-use super::{Access, Remote, closure, find, knowledge};
+use super::{Access, Remote, closure, find, knowledge, known};
 use crate::engine::progress::Task;
 use crate::engine::{Engine, EngineError, Stores};
 use crate::point::humane::count;
 use crate::point::{Marks, Point, PointId};
 use crate::system::remotes::{self, Record};
-use crate::system::{fault, points};
+use crate::system::{IoError, fault, points};
 use crate::vault::{Repo, VaultError};
 use content::{copy, has_content};
 use note::note;
@@ -50,6 +50,24 @@ pub struct Pushed {
     pub address: String,
 }
 
+impl Pushed {
+    /// One that cannot be sent keeps the others from nothing.
+    fn fails(&mut self, point: PointId, error: EngineError) -> Result<(), EngineError> {
+        if ends_all(&error) {
+            return Err(error);
+        }
+        let why = format!("{} was not sent: {error}", point.short_among([]));
+        self.troubles.push(why.clone());
+        self.failed.insert(point, why);
+        Ok(())
+    }
+}
+
+/// Whether nothing more can be sent.
+fn ends_all(error: &EngineError) -> bool {
+    error.is_stopped() || matches!(error, EngineError::Vault(VaultError::Far { .. }))
+}
+
 /// Sends what is not there yet. Only looks when `dry`.
 ///
 /// # Errors
@@ -60,13 +78,27 @@ pub fn push(
     with_closures: bool,
     dry: bool,
 ) -> Result<Pushed, EngineError> {
-    let remote = find(engine, access)?;
+    let remote = find(engine, access).inspect_err(|error| {
+        // What cannot be written down now is told all the same.
+        if let (false, Some(name)) = (dry, known(engine, access)) {
+            let _ = tried(engine, &name, Some(error.to_string()));
+        }
+    })?;
     let how = How {
         closures: with_closures,
         dry,
         again: false,
     };
     push_to(engine, &remote, how)
+}
+
+/// Writes down how a push went.
+fn tried(engine: &Engine<'_>, name: &str, trouble: Option<String>) -> Result<(), IoError> {
+    let now = engine.clock.now();
+    remotes::change(engine.layout, name, |record| {
+        record.tried = Some(now);
+        record.trouble = trouble;
+    })
 }
 
 /// How points are sent.
@@ -87,17 +119,12 @@ pub(super) fn push_to(
     how: How,
 ) -> Result<Pushed, EngineError> {
     let outcome = send(engine, remote, how);
-    let dry = how.dry;
-    if !dry {
-        let now = engine.clock.now();
+    if !how.dry {
         let why = match &outcome {
             Ok(pushed) => pushed.failed.values().next().cloned(),
             Err(error) => Some(error.to_string()),
         };
-        remotes::change(engine.layout, &remote.name, |record| {
-            record.tried = Some(now);
-            record.trouble = why;
-        })?;
+        tried(engine, &remote.name, why)?;
     }
     outcome
 }
@@ -149,7 +176,7 @@ fn send(engine: &Engine<'_>, remote: &Remote, how: How) -> Result<Pushed, Engine
             .map(|(p, ..)| *p)
             .collect();
         if let Err(error) = copy(engine, stores.as_ref(), &fresh, &repo, &there) {
-            if error.is_stopped() || matches!(error, EngineError::Vault(VaultError::Far { .. })) {
+            if ends_all(&error) {
                 return Err(error);
             }
             // One that cannot be read keeps the others from nothing.
@@ -173,8 +200,20 @@ fn send(engine: &Engine<'_>, remote: &Remote, how: How) -> Result<Pushed, Engine
     let settled: Vec<&Point> = settled.filter(|point| held.contains(&point.id)).collect();
     let damaged = repo.indexes_done_without();
     if how.again || !damaged.is_empty() {
-        for points in settled.chunks(BATCH) {
-            copy(engine, stores.as_ref(), points, &repo, &there)?;
+        let send = |points: &[&Point]| copy(engine, stores.as_ref(), points, &repo, &there);
+        for batch in settled.chunks(BATCH) {
+            let Err(error) = send(batch) else { continue };
+            if ends_all(&error) {
+                return Err(error);
+            }
+            for point in batch {
+                match send(&[*point]) {
+                    Err(error) if points::exists(engine.layout, point.id) => {
+                        pushed.fails(point.id, error)?;
+                    }
+                    _ => {}
+                }
+            }
         }
     }
     if how.again {
@@ -187,6 +226,7 @@ fn send(engine: &Engine<'_>, remote: &Remote, how: How) -> Result<Pushed, Engine
     }
     drop(task);
     held.extend(&pushed.sent);
+    held.retain(|id| !pushed.failed.contains_key(id));
     record(engine, remote, &ours, &held)?;
     if remote.terms.knowledge
         && let Err(error) = knowledge::tell(engine, &repo, &there)
@@ -221,16 +261,9 @@ fn one(
     match sent {
         Ok(()) if whole => pushed.marked.push(point.id),
         Ok(()) => pushed.sent.push(point.id),
-        Err(error) if error.is_stopped() => return Err(error),
-        Err(error @ EngineError::Vault(VaultError::Far { .. })) => return Err(error),
         // Pruned since it was listed.
-        Err(_) if !points::exists(engine.layout, point.id) => {}
-        Err(error) => {
-            let id = point.id.short_among([]);
-            let why = format!("{id} was not sent: {error}");
-            pushed.troubles.push(why.clone());
-            pushed.failed.insert(point.id, why);
-        }
+        Err(error) if !ends_all(&error) && !points::exists(engine.layout, point.id) => {}
+        Err(error) => pushed.fails(point.id, error)?,
     }
     Ok(())
 }
