@@ -52,14 +52,10 @@ impl Drop for Made {
 /// When a directory that was named cannot be used; a name is never silently
 /// replaced.
 pub fn find(root: &Path, chosen: Option<&Path>) -> Result<(Layout, Kind, Made), IoError> {
-    let root = fs::canonicalize(root).at("use the root", root)?;
-    if !root.is_dir() {
-        let source = io::Error::from(io::ErrorKind::NotADirectory);
-        return Err(source).at("use the root", &root);
-    }
+    let root = folder(root, "use the root")?;
     if let Some(chosen) = chosen {
         let made = Made::folder(chosen)?;
-        let state = fs::canonicalize(chosen).at("use the state directory", chosen)?;
+        let state = folder(chosen, "use the state directory")?;
         return Ok((Layout::new(root, state), Kind::Chosen, made));
     }
     let privileged = rustix::process::geteuid().is_root();
@@ -90,6 +86,15 @@ pub fn find(root: &Path, chosen: Option<&Path>) -> Result<(Layout, Kind, Made), 
     durable::create_private_dir(&state)?;
     check_private(&state, uid)?;
     Ok((Layout::new(root, state), Kind::Temporary, Made::default()))
+}
+
+/// Where a folder really is.
+fn folder(path: &Path, operation: &'static str) -> Result<PathBuf, IoError> {
+    let real = fs::canonicalize(path).at(operation, path)?;
+    match real.is_dir() {
+        true => Ok(real),
+        false => Err(io::Error::from(io::ErrorKind::NotADirectory)).at(operation, &real),
+    }
 }
 
 fn user_data_dir() -> Option<PathBuf> {
