@@ -437,6 +437,7 @@ fn whoever_says_nothing_keeps_nobody_out_and_the_server_from_no_end() {
     };
     let (mut server, address) = served_on_a_port(&machine);
     // More than are let in at once, and none says all that it wants.
+    let first = Instant::now();
     let silent: Vec<TcpStream> = (0..260)
         .map(|_| {
             let mut stream = TcpStream::connect(&address).unwrap();
@@ -451,8 +452,10 @@ fn whoever_says_nothing_keeps_nobody_out_and_the_server_from_no_end() {
         .unwrap();
     let answer = ask(asked, "GET", "/metrics", "Host: localhost\r\n");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // On a busy machine the first of them have to go while others come.
+    let held = first.elapsed();
+    assert!(held > Duration::from_secs(1), "they held all places");
     let waited = begun.elapsed();
-    assert!(waited > Duration::from_secs(1), "they held all places");
     assert!(waited < Duration::from_secs(10), "they held them for long");
     drop(silent);
     // One that is asked to end does, whoever is there still.

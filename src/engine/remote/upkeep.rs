@@ -168,10 +168,15 @@ pub fn prune(
     let repo = remote.open(engine)?;
     let there = read(&repo)?;
     let machine = pointers::machine_id(engine.layout);
+    // A name alone is no proof: a root without an id has none of those with one.
+    let is_ours = |point: &Point| {
+        (machine.is_some() || point.machine_id.is_none())
+            && is_of(point, machine.as_deref(), engine)
+    };
     let mut hosts: BTreeMap<(String, Option<String>), Vec<&Kept>> = BTreeMap::new();
     for kept in &there.points {
         let point = &kept.parcel.point;
-        if all_hosts || is_of(point, machine.as_deref(), engine) {
+        if all_hosts || is_ours(point) {
             let whose = (point.host.clone(), point.machine_id.clone());
             hosts.entry(whose).or_default().push(kept);
         }
@@ -225,7 +230,7 @@ pub fn prune(
             let held = there.content.get(&id.to_string());
             content.extend(held.into_iter().flatten().map(|s| s.id.as_str()));
         }
-        if gone.contains(&id) || all_hosts || is_of(point, machine.as_deref(), engine) {
+        if gone.contains(&id) || all_hosts || is_ours(point) {
             parcels.extend(kept.older.iter().map(String::as_str));
         }
     }

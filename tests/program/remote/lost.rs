@@ -238,6 +238,27 @@ fn what_is_lost_there_is_not_taken_in_as_whole() {
 }
 
 #[test]
+fn a_root_without_an_id_prunes_nothing_of_a_machine_of_its_name() {
+    let Some((_dir, far, machine)) = beside("old") else {
+        return;
+    };
+    for text in ["one", "two"] {
+        machine.write("etc/nixos/configuration.nix", text);
+        machine.create(text);
+    }
+    machine.ok(&["remote", "push"]);
+    let rescued = home("old").unwrap();
+    fs::remove_file(rescued.root().join("etc/machine-id")).unwrap();
+    let (url, file) = (far.to_str().unwrap(), password(&rescued));
+    let prune = ["remote", "prune", "--keep-last", "1", "-y"];
+    let key = key(url, file.to_str().unwrap());
+    rescued.ok(&[&prune[..], &key].concat());
+    assert_eq!(there(&machine).len(), 2);
+    machine.ok(&prune);
+    assert_eq!(there(&machine).len(), 1);
+}
+
+#[test]
 fn what_was_sent_and_is_gone_is_a_problem() {
     let Some((_dir, far, machine)) = beside("old") else {
         return;
