@@ -50,6 +50,15 @@ impl Next {
         Self(vec![again(Some((option, value.map(str::to_owned))))])
     }
 
+    /// The same with one more option, which takes no value.
+    #[must_use]
+    pub fn with(mut self, option: &str) -> Self {
+        if let Some(Command::Again { with, .. }) = self.0.last_mut() {
+            with.push((option.to_owned(), None));
+        }
+        self
+    }
+
     /// The same without an option that it had; `valued` says whether a value is
     /// behind that.
     #[must_use]

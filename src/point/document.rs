@@ -11,7 +11,7 @@ mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,12 @@ impl Point {
     pub fn is_foreign(&self, machine_id: Option<&str>) -> bool {
         self.imported.is_some()
             && (self.machine_id.is_none() || self.machine_id.as_deref() != machine_id)
+    }
+
+    /// Whether it is dated in the future: by a clock that is wrong, or was. One
+    /// hour is allowed.
+    pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
+        self.created > now + TimeDelta::hours(1)
     }
 
     /// Whether two documents are of one point, wherever they are kept: what

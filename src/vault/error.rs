@@ -136,6 +136,18 @@ pub enum VaultError {
         why: String,
     },
 
+    /// What opens a server is not known.
+    #[error(
+        "{}: {name} is not set: put it into the remote's environmentFile",
+        Show(address)
+    )]
+    Unset {
+        /// The server's address.
+        address: PathBuf,
+        /// The name that nothing was said of.
+        name: &'static str,
+    },
+
     /// The key file cannot be used. Its content is never shown.
     #[error(
         "cannot use the vault's key {}: {reason} (nothing was changed)",

@@ -62,15 +62,17 @@ impl Objects {
     /// # Errors
     /// What is missing or wrong, in one line without a secret.
     pub(crate) fn new(address: &Address, secrets: &Secrets) -> Result<Self, String> {
-        let missing =
-            |name: &str| format!("{name} is not set: put it into the remote's environmentFile");
         let operator = match address {
             Address::S3 {
                 endpoint,
                 bucket,
                 prefix,
             } => {
-                let secret = |name: &str| secrets.get(name).ok_or_else(|| missing(name));
+                let secret = |name: &str| {
+                    secrets
+                        .get(name)
+                        .ok_or_else(|| format!("{name} is not set"))
+                };
                 let region = secrets
                     .get("AWS_REGION")
                     .or_else(|| secrets.get("AWS_DEFAULT_REGION"));

@@ -69,7 +69,8 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Far`] when no such server can be spoken to.
+    /// [`VaultError::Far`] when no such server can be spoken to,
+    /// [`VaultError::Unset`] when what opens it is not known.
     pub fn at(address: &Address, secrets: &Secrets, cache: &Path) -> Result<Self, VaultError> {
         let backend: Arc<dyn WriteBackend> = match address {
             Address::Path(path) => return Ok(Self::directory(path)),
@@ -97,6 +98,14 @@ impl Place {
             }
             #[cfg(feature = "remote-s3")]
             Address::S3 { .. } | Address::Sftp { .. } => {
+                let needed = match address {
+                    Address::S3 { .. } => &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"][..],
+                    _ => &[],
+                };
+                if let Some(name) = needed.iter().find(|name| secrets.get(name).is_none()) {
+                    let address = address.to_string().into();
+                    return Err(VaultError::Unset { address, name });
+                }
                 let made = crate::vault::objects::Objects::new(address, secrets);
                 Arc::new(made.map_err(|why| far(address, &why))?)
             }

@@ -74,6 +74,12 @@ impl List {
         let trigger = |trigger: &Trigger| point.trigger == *trigger;
         self.tag.as_ref().is_none_or(tag) && self.trigger.as_ref().is_none_or(trigger)
     }
+
+    /// Takes the newest that are wanted of points, oldest first.
+    pub fn newest<T>(&self, points: &mut Vec<T>) {
+        let most = self.last.unwrap_or(usize::MAX);
+        points.drain(..points.len().saturating_sub(most));
+    }
 }
 
 /// `show`

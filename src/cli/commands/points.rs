@@ -187,10 +187,7 @@ pub(super) fn list(s: &Session, args: List) -> Result<Exit, Failure> {
     let all = args.graph.then(|| catalogue.points.clone());
     let any = !catalogue.points.is_empty();
     catalogue.points.retain(|(p, _)| args.wants(p));
-    if let Some(last) = args.last {
-        let drop = catalogue.points.len().saturating_sub(last);
-        catalogue.points.drain(..drop);
-    }
+    args.newest(&mut catalogue.points);
     let damaged: Vec<_> = catalogue
         .damaged
         .iter()

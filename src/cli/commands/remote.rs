@@ -15,6 +15,7 @@ use super::super::usage::hint;
 use super::points::{Entry, tell_password};
 use crate::engine::EngineError;
 use crate::engine::remote::{self, Access, AddRequest, Pulled, Pushed, Wanted};
+use crate::next::Next;
 use crate::point::id::shorten;
 use crate::point::policy::Keep;
 use crate::point::{Marks, Point, PointId};
@@ -170,7 +171,7 @@ pub(super) fn list(s: &Session, access: &Access, args: &List) -> Result<Exit, Fa
         .map(|kept| (&kept.parcel.point, &kept.parcel.marks))
         .filter(|(point, _)| host.is_none_or(|host| point.host == host) && args.wants(point))
         .collect();
-    points.drain(..points.len().saturating_sub(args.last.unwrap_or(usize::MAX)));
+    args.newest(&mut points);
     for damaged in &there.damaged {
         s.out.warn(line(damaged));
     }
@@ -185,8 +186,15 @@ pub(super) fn list(s: &Session, access: &Access, args: &List) -> Result<Exit, Fa
     };
     s.out.result("points", value, |style| {
         if points.is_empty() {
-            let next = hint(&"cairn remote push".into());
-            return format!("no restore points there\n{next}").into_bytes();
+            let (what, next) = match there.points.is_empty() {
+                true => ("no restore points there", "cairn remote push".into()),
+                false => {
+                    let filters = ["--tag", "-t", "--trigger", "--last", "-l"].into_iter();
+                    let all = filters.fold(Next::again(), |next, name| next.without(name, true));
+                    ("none of the restore points there is such", all)
+                }
+            };
+            return format!("{what}\n{}", hint(&next)).into_bytes();
         }
         match host.is_some() || all_hosts {
             true => render::remote::points(&points, style),

@@ -5,7 +5,6 @@ mod shown;
 
 use std::path::Path;
 
-use chrono::TimeDelta;
 use serde_json::json;
 
 use super::super::Exit;
@@ -71,7 +70,7 @@ pub(super) fn restore(s: &Session, args: Restore) -> Result<Exit, Failure> {
         Some(point) => point,
         None => engine.select(&args.point.unwrap_or(Selector::Latest(0)))?,
     };
-    if point.created > s.out.style.now + TimeDelta::hours(1) {
+    if point.is_ahead(s.out.style.now) {
         s.out.warn(format!(
             "{} is dated in the future: a clock is or was wrong, and others may be newer",
             super::points::short(point.id)

@@ -188,11 +188,11 @@ impl EngineError {
                 Next::run(format!("ls -l {}", quoted(path))).or("cairn restore ID --to DIR")
             }
             Self::Remote(error) => error.next(),
-            Self::Vault(VaultError::Far { why, .. }) => match why.contains("environmentFile") {
-                true => Next::again_with("--environment-file", Some("FILE")),
-                // The server may be there again by now.
-                false => Next::again(),
-            },
+            Self::Vault(VaultError::Unset { .. }) => {
+                Next::again_with("--environment-file", Some("FILE"))
+            }
+            // The server may be there again by now.
+            Self::Vault(VaultError::Far { .. }) => Next::again(),
             Self::NoWay(_) => "cairn diff".into(),
             Self::NotRunning => "cairn health".into(),
             Self::Unanswerable(_) | Self::TooLate { .. } => "cairn history".into(),
@@ -254,7 +254,7 @@ impl EngineError {
             Self::NoRecipe { point } => Next::run(format!("cairn restore {point} --from URL")),
             Self::NotAllowed { .. } => Next::again_as_root(),
             Self::NoGeneration { .. } => "cairn generations list".into(),
-            Self::Prune(_) => Next::again_with("--keep-last", Some("20")),
+            Self::Prune(_) => Next::again_with("--keep-last", Some("20")).with("--dry-run"),
             Self::Within(_) => "cairn prune --keep-last 20 --dry-run".into(),
             Self::Protected { point, .. } => Next::run(format!("cairn unpin {point}")),
             _ => "cairn status".into(),

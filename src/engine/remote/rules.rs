@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::super::{Engine, EngineError, prune};
 use super::Remote;
@@ -50,9 +50,6 @@ pub(super) fn is_of(point: &Point, machine: Option<&str>, engine: &Engine<'_>) -
     }
 }
 
-/// How far ahead a machine's clock may be.
-pub(super) const AHEAD: TimeDelta = TimeDelta::hours(1);
-
 /// Those of one machine's points that rules keep. Pinned ones and the newest
 /// that is known to work always stay. So do those that a clock which was wrong
 /// has put into the future: they push out no other.
@@ -61,9 +58,8 @@ pub(super) fn keeps(
     keep: &Keep,
     now: DateTime<Utc>,
 ) -> Result<BTreeSet<PointId>, EngineError> {
-    let (points, ahead): (Vec<_>, Vec<_>) = points
-        .iter()
-        .partition(|(point, _)| point.created <= now + AHEAD);
+    let (points, ahead): (Vec<_>, Vec<_>) =
+        points.iter().partition(|(point, _)| !point.is_ahead(now));
     let good = points.iter().filter(|(p, m)| p.is_good(m));
     let good = good.map(|(p, _)| p.id).max();
     let items: Vec<Item> = points

@@ -277,6 +277,10 @@ fn what_was_sent_and_is_gone_is_a_problem() {
     assert_eq!(listed(&[]), 2);
     assert_eq!(listed(&["--last", "1"]), 1);
     assert_eq!(listed(&["--tag", "none"]), 0);
+    let none = ["list", "--remote", "off", "--all-hosts", "--tag", "none"];
+    let none = machine.ok(&none);
+    let tip = none.lines().last().unwrap();
+    assert_eq!(tip, "  try: cairn list --remote off --all-hosts");
     for snapshot in files(&far.join("snapshots")) {
         fs::remove_file(snapshot).unwrap();
     }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::list::{Listing, read};
-use super::rules::{AHEAD, kept, ours};
+use super::rules::{kept, ours};
 use super::{Access, Remote, closure, find, knowledge, known};
 use crate::engine::progress::Task;
 use crate::engine::{Engine, EngineError, Stores};
@@ -307,10 +307,8 @@ fn record(
     let there = ours.iter().map(|(point, _)| point);
     let there = there.filter(|point| held.contains(&point.id));
     // One that a wrong clock has put into the future must not look new for years.
-    let (past, ahead): (Vec<_>, Vec<_>) = there
-        .map(|point| point.created)
-        .partition(|at| *at <= now + AHEAD);
-    let newest = past.into_iter().max();
+    let (ahead, past): (Vec<&Point>, Vec<_>) = there.partition(|point| point.is_ahead(now));
+    let newest = past.into_iter().map(|point| point.created).max();
     let newest = newest.or((!ahead.is_empty()).then_some(now));
     let address = remote.address.to_string();
     remotes::change(engine.layout, &remote.name, |record: &mut Record| {
